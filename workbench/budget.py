@@ -1,8 +1,8 @@
 """How long is left. The clock is passed in, so that tests never sleep."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import monotonic
 
 Clock = Callable[[], float]
 
@@ -19,7 +19,7 @@ class Deadline:
     """
 
     ms: float
-    clock: Clock = time.monotonic
+    clock: Clock = monotonic
     start: float = field(default=-1.0)
 
     def __post_init__(self) -> None:

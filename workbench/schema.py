@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from workbench.manifest import Manifest
+from workbench.text import say, text
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +36,17 @@ class Fault:
     place: str | None = None
     row: int | None = None
     values: Mapping[str, object] = field(default_factory=dict)
+
+    def spoken(self, lang: str = "en") -> str:
+        """One line: where it stands, then the sentence."""
+        where = [self.file, *([self.place] if self.place else [])]
+        where += [text("outcome.row", lang, row=self.row)] if self.row is not None else []
+        return f"{', '.join(where)}: {say(self, lang)}"
+
+
+def finite(number: float | None) -> float | None:
+    """A plain float for JSON, or None where there is no finite number."""
+    return float(number) if number is not None and np.isfinite(number) else None
 
 
 class BadInputError(Exception):
@@ -64,6 +76,7 @@ class Model(Protocol):
         """(n, d) in the model's order -> (n,), in the space that its contributions add up to (raw scores for classifiers)."""
 
 
+@runtime_checkable
 class TreeModel(Model, Protocol):
     """A model that knows its own exact path-dependent Shapley values."""
 
@@ -147,6 +160,30 @@ class StrategyBundle:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """What an explainer yields for one row: values (d,), their standard errors (d,), 0 where exact, and the base value.
+
+    `settled`: no more work would change it by anything that matters.
+    """
+
+    values: Floats
+    base_values: float
+    std_error: Floats
+    exact: bool
+    settled: bool
+    samples: int | None = None
+
+
+@dataclass(frozen=True)
+class Attributions:
+    """Exact Shapley values of many rows: values (n, d), base_values (n,), and the model's own predictions (n,)."""
+
+    values: Floats
+    base_values: Floats
+    predictions: Floats
+
+
+@dataclass(frozen=True)
 class Explanation:
     """One decision explained, under shap's names. A value's `std_error` is 0 only where the value is exact."""
 
@@ -182,6 +219,27 @@ class Explanation:
     def within_budget(self) -> bool:
         """Whether values came, and by the deadline."""
         return len(self.values) > 0 and self.elapsed_ms <= self.budget_ms
+
+    def to_dict(self, lang: str = "en") -> dict[str, Any]:
+        """The machine's form of `explain --json`; sentences in `lang`, numbers that are not finite as None."""
+        each = zip(self.feature_names, self.data, self.values, self.std_error, self.families, strict=True)
+        features = [
+            {"name": name, "value": finite(x), "contribution": float(v), "std_error": float(e), "family": family}
+            for name, x, v, e, family in each
+        ]
+        plain = "bundle method asked output exact complete samples budget_ms elapsed_ms within_budget seed"
+        return {name: getattr(self, name) for name in f"{plain} model_sha256 panel_sha256".split()} | {
+            "row": {"time": self.time, "entity": self.entity},
+            "prediction": finite(self.prediction),
+            "base_value": finite(self.base_values),
+            "features": features,
+            "additivity_gap": self.additivity_gap,
+            "fit_r2": self.fit_r2,
+            "stages_ms": dict(self.stages_ms),
+            "reason": None if self.reason is None else say(self.reason, lang),
+            "warnings": [say(w, lang) for w in self.warnings],
+            "versions": dict(self.versions),
+        }
 
     def to_shap(self) -> Any:
         """The same as a `shap.Explanation`, for shap's own plots (needs the shap package)."""
