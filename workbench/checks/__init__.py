@@ -1,0 +1,1 @@
+"""One file a family of checks: each public function measures one thing and judges nothing."""
