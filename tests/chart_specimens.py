@@ -1,9 +1,12 @@
 """Nouns made by hand for the tests of figures and paper."""
 
-import numpy as np
+from pathlib import Path
 
-from workbench.manifest import FeatureSection, Words
-from workbench.schema import Explanation, Message
+import numpy as np
+import pandas as pd
+
+from workbench.manifest import FeatureSection, Manifest, Words
+from workbench.schema import Explanation, Message, ModelFile, Panel, Returns, StrategyBundle
 
 HOSTILE = (
     "</script><script>alert(1)</script>",
@@ -85,3 +88,31 @@ LABELS = {
     ),
     "vix": FeatureSection(label=Words(en="Equity volatility (VIX)", zh="股市波动率（VIX）")),
 }
+
+
+def bundle(rows=400, *, figures="public_data", limit=0.05, returns=True, title=None, name="us_rates_plus_tilt"):
+    """A bundle of returns only; the last month falls by more than `limit` = 5 %."""
+    rng = np.random.default_rng(7)
+    index = pd.bdate_range("2019-01-01", periods=rows, name="date")
+    benchmark = rng.normal(0.0002, 0.001, rows)
+    strategy = benchmark + rng.normal(0.0001, 0.0005, rows)
+    strategy[-20:] -= 0.004
+    manifest = {
+        "bundle": {"name": name, "title": title},
+        "model": {"file": "model.txt", "format": "lightgbm"},
+        "panel": {"file": "panel.csv", "time": "date"},
+        "features": {name: section.model_dump() for name, section in LABELS.items()},
+        "mandate": {"max_drawdown": limit},
+        "evidence": {"figures": figures},
+    }
+    table = pd.DataFrame({"strategy": strategy, "benchmark": benchmark}, index=index)
+    return StrategyBundle(
+        folder=Path("/secret/place/of/someone"),
+        manifest=Manifest.model_validate(manifest),
+        models=(ModelFile("model", Path("/secret/place/of/someone/model.txt"), "lightgbm", "a" * 64),),
+        panel=Panel(index, pd.DataFrame({"y10": 1.0, "vix": 2.0}, index=index), ("y10", "vix")),
+        returns=Returns(table, pd.DataFrame(index=index), 252.0) if returns else None,
+        tables={},
+        panel_sha256="b" * 64,
+        bundle_sha256="c" * 64,
+    )

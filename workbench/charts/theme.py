@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import altair as alt
 import numpy as np
+import pandas as pd
 
 from workbench.fonts import FAMILY, MISSING
 
@@ -26,6 +27,7 @@ LIMIT = "#c2417c"
 SERIES = [UP, DOWN, "#009e73", "#a86fb5", NEUTRAL, "#b58900"]
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3]]
 WIDTH = 620
+YEARS, MONTHS = 4 * 366, 90
 FONTS = f"{FAMILY}, Noto Sans SC, PingFang SC, Microsoft YaHei, sans-serif"
 INK = {
     "light": {"text": "#1d2530", "quiet": "#5b6472", "grid": "#e3e6ea", "paper": "#ffffff"},
@@ -162,9 +164,10 @@ def stack(*layers: alt.Chart) -> alt.LayerChart:
 
 def sentence(words: str) -> alt.LayerChart:
     """A figure that has nothing to draw, and says so: `words` in its middle, broken into lines of about 60 columns."""
-    data = rows([{"at": i, "words": line} for i, line in enumerate(wrap(words, 60))])
+    lines = wrap(words, 60)
+    data = rows([{"at": i, "words": line} for i, line in enumerate(lines)])
     mark = alt.Chart(data).mark_text(fontSize=13, align="left", x=0).encode(y=alt.Y("at:O", axis=None), text="words:N")
-    return stack(mark).properties(width=WIDTH - 200, height=90)
+    return stack(mark).properties(width=WIDTH - 200, height=22 * len(lines))
 
 
 def wrap(words: str, columns: int) -> list[str]:
@@ -182,3 +185,22 @@ def wrap(words: str, columns: int) -> list[str]:
         if line or piece.strip():
             line, used = line + piece, used + size
     return [*lines, line.rstrip()]
+
+
+def milliseconds(when: pd.Timestamp) -> int:
+    """A moment as Vega takes it: milliseconds since 1970 in UTC; a time without a zone is taken as it stands."""
+    return (
+        int(when.timestamp() * 1000) if when.tzinfo else int(pd.Timestamp(when).tz_localize("UTC").timestamp() * 1000)
+    )
+
+
+def time_axis(index: pd.DatetimeIndex, *, labels: bool = True) -> alt.Axis:
+    """Years where the span is long, months where it is short: no name of a month, so the same in every language."""
+    days = (index[-1] - index[0]).days if len(index) else 0
+    form = "%Y" if days > YEARS else "%Y-%m" if days > MONTHS else "%m-%d"
+    return alt.Axis(format=form, labels=labels, grid=False, tickCount=8, labelOverlap=True)
+
+
+def fixed(value: float, places: int) -> str:
+    """A number with a fixed count of decimals and a true minus sign."""
+    return f"{value:.{places}f}".replace("-", MINUS)
