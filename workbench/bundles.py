@@ -1,0 +1,251 @@
+"""A folder on disk becomes a `StrategyBundle`: everything is checked, all faults are told at once, and no model code is run."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from workbench import models
+from workbench.complaints import FILE, read_manifest
+from workbench.manifest import Manifest, Moment
+from workbench.paths import code_file, named_files, safe_path
+from workbench.roles import Shelf, read_panel, read_returns, read_tables
+from workbench.schema import BadInputError, Fault, Message, ModelFile, Panel, Returns, StrategyBundle
+from workbench.shipped import shipped
+
+Gathering = list[Fault]
+
+
+@contextmanager
+def _gather(faults: Gathering) -> Iterator[None]:
+    """Go on after a part that is bad: its faults are told with the others."""
+    try:
+        yield
+    except BadInputError as error:
+        faults += error.faults
+
+
+def shipped_bundles() -> tuple[str, ...]:
+    """The names of the bundles that ship with the package."""
+    return tuple(sorted(file.parent.name for file in shipped("datasets").glob(f"*/{FILE}")))
+
+
+def load_bundle(folder_or_name: str | Path, *, trust_code: bool = False) -> StrategyBundle:
+    """Read a bundle's folder, or a shipped bundle by its name.
+
+    Raises `BadInputError` with every fault of manifest, model and tables that can be found without the others. Models that are Python
+    code are accepted only with `trust_code`; nothing is run here in any case.
+    """
+    folder = _folder(folder_or_name)
+    manifest, faults = read_manifest(safe_path(folder, FILE, FILE))
+    if manifest is None:
+        raise BadInputError(faults)
+    paths: dict[str, Path] = {}
+    for key, name in named_files(manifest):
+        with _gather(faults):
+            paths[name] = safe_path(folder, name, key)
+    moments = _moments(manifest, faults)
+    names = _models_features(manifest, paths, faults, trust_code=trust_code)
+    shelf, notes = Shelf(paths), list[Message]()
+    panel = _panel(manifest, shelf, names, faults, notes)
+    returns = _returns(manifest, shelf, faults, notes)
+    tables = _tables(manifest, shelf, returns, faults, notes)
+    hashes = {name: _sha256(path) for name, path in {**paths, FILE: folder / FILE}.items()}
+    line_up: tuple[ModelFile, ...] = ()
+    if panel is not None and not faults:
+        with _gather(faults):
+            line_up = _line_up(manifest, paths, hashes, panel, moments)
+    if faults or panel is None:
+        raise BadInputError(faults)
+    listing = "".join(f"{sha}  {name}\n" for name, sha in sorted(hashes.items()))
+    return StrategyBundle(
+        folder=folder,
+        manifest=manifest,
+        models=line_up,
+        panel=panel,
+        returns=returns,
+        tables=tables,
+        panel_sha256=hashes[manifest.panel.file],
+        bundle_sha256=hashlib.sha256(listing.encode()).hexdigest(),
+        notes=tuple(notes),
+    )
+
+
+def _folder(folder_or_name: str | Path) -> Path:
+    folder, name = Path(folder_or_name), str(folder_or_name)
+    if not (folder / FILE).exists() and name in shipped_bundles():
+        return shipped("datasets") / name
+    if not folder.is_dir():
+        values = {"name": name[:80], "shipped": ", ".join(shipped_bundles())}
+        raise BadInputError([Fault("fault.bundle.not_found", name[:80], values=values)])
+    return folder
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _moments(manifest: Manifest, faults: Gathering) -> dict[str, pd.Timestamp]:
+    """The manifest's dates by key, as moments without zone; a text that is no date is a fault."""
+    given: dict[str, Moment | None] = {}
+    if manifest.split:
+        given |= {"split.train_end": manifest.split.train_end, "split.valid_end": manifest.split.valid_end}
+    for i, refit in enumerate(manifest.model.refits):
+        given |= {f"model.refits.{i}.from": refit.since, f"model.refits.{i}.train_end": refit.train_end}
+    if manifest.governance:
+        given |= {f"governance.{k}": getattr(manifest.governance, k) for k in ("approved", "expires")}
+    moments = {}
+    for key, value in given.items():
+        if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?", value):
+            values = {"key": key, "found": repr(value)[:60], "expected": Message("fault.expected.moment")}
+            faults.append(Fault("fault.value.type", FILE, key, values=values))
+        elif value is not None:
+            try:
+                moments[key] = pd.Timestamp(value).tz_localize(None)
+            except ValueError:
+                values = {"key": key, "found": repr(value)[:60], "expected": Message("fault.expected.moment")}
+                faults.append(Fault("fault.value.type", FILE, key, values=values))
+    return moments
+
+
+def _models_features(
+    manifest: Manifest, paths: Mapping[str, Path], faults: Gathering, *, trust_code: bool
+) -> tuple[str, ...] | None:
+    """Check every model file; the current model's feature names, () if it has none, None if it cannot be known."""
+    model, known = manifest.model, models.formats()
+    if model.format == "python" and not trust_code:
+        faults.append(Fault("fault.model.untrusted", FILE, "model.format"))
+        return None
+    if model.format not in known:
+        values = {"format": model.format, "known": ", ".join(known)}
+        faults.append(Fault("fault.model.format", FILE, "model.format", values=values))
+        return None
+    inspect = models.find(model.format).inspect
+    names: dict[str, tuple[str, ...]] = {}
+    current = model.file if model.format != "python" else code_file(model.entry or ":")
+    for name in dict.fromkeys([current, *(refit.file for refit in model.refits)]):
+        if name in paths:
+            try:
+                names[str(name)] = inspect(paths[str(name)])
+            except BadInputError as error:
+                faults += [replace(fault, file=str(name)) for fault in error.faults]
+    for name, theirs in names.items():
+        if str(current) in names and theirs != names[str(current)]:
+            faults.append(Fault("fault.model.refit_features", name, values={"current": current}))
+    return names.get(str(current))
+
+
+def _panel(
+    manifest: Manifest, shelf: Shelf, names: tuple[str, ...] | None, faults: Gathering, notes: list[Message]
+) -> Panel | None:
+    if manifest.panel.file not in shelf.paths:
+        return None
+    with _gather(faults):
+        features = _features(manifest, names, faults, notes)
+        sheet = shelf.sheet(manifest.panel.file)
+        panel = read_panel(sheet, manifest.panel, features)
+        notes += sheet.notes
+        return panel
+    return None
+
+
+def _features(
+    manifest: Manifest, names: tuple[str, ...] | None, faults: Gathering, notes: list[Message]
+) -> tuple[str, ...]:
+    """The panel's feature columns in the model's order; what the manifest lists must be the same set."""
+    given = manifest.panel.features
+    if given is not None and len(set(given)) < len(given):
+        twice = ", ".join(sorted({name[:60] for name in given if given.count(name) > 1}))
+        faults.append(Fault("fault.features.twice", FILE, "panel.features", values={"names": twice}))
+    if names is None:
+        return given or ()
+    unnamed = names == tuple(f"Column_{i}" for i in range(len(names)))
+    if given is None:
+        if unnamed:
+            faults.append(Fault("fault.features.unnamed", FILE, "panel.features", values={"count": len(names)}))
+            return ()
+        return names
+    if unnamed and (not names or len(given) == len(names)):
+        if names:
+            notes.append(Message("fault.note.by_position", {"count": len(names)}))
+        return given
+    missing, extra = [n for n in names if n not in given], [n for n in given if n not in names]
+    if missing or extra:
+        values = {"missing": ", ".join(missing[:10]) or "–", "extra": ", ".join(n[:60] for n in extra[:10]) or "–"}
+        faults.append(Fault("fault.features.other", FILE, "panel.features", values=values))
+    elif given != names:
+        notes.append(Message("fault.note.reordered", {"features": ", ".join(names)}))
+    return names
+
+
+def _returns(manifest: Manifest, shelf: Shelf, faults: Gathering, notes: list[Message]) -> Returns | None:
+    if manifest.returns is None or manifest.returns.file not in shelf.paths:
+        return None
+    with _gather(faults):
+        sheet = shelf.sheet(manifest.returns.file)
+        returns = read_returns(sheet, manifest.returns)
+        notes += sheet.notes
+        return returns
+    return None
+
+
+def _tables(
+    manifest: Manifest, shelf: Shelf, returns: Returns | None, faults: Gathering, notes: list[Message]
+) -> dict[str, pd.DataFrame]:
+    tables: dict[str, pd.DataFrame] = {}
+    for file, read in read_tables(shelf, manifest, returns):
+        if file in shelf.paths:
+            with _gather(faults):
+                name, sheet, table = read()
+                tables[name] = table
+                notes += sheet.notes
+    return tables
+
+
+def _line_up(
+    manifest: Manifest,
+    paths: Mapping[str, Path],
+    hashes: Mapping[str, str],
+    panel: Panel,
+    moments: Mapping[str, pd.Timestamp],
+) -> tuple[ModelFile, ...]:
+    """The models by the first decision that they served; the current one takes over after the fit and its embargo."""
+    model = manifest.model
+    current = model.file if model.format != "python" or model.entry is None else code_file(model.entry)
+    assert current is not None  # noqa: S101 - the manifest's types see to it
+
+    def entry(name: str, since: pd.Timestamp | None, end: pd.Timestamp | None) -> ModelFile:
+        return ModelFile(name, paths[name], model.format, hashes[name], since, end, model.entry)
+
+    fitted = moments.get("split.train_end")
+    if not model.refits:
+        return (entry(current, None, fitted),)
+    refits = [
+        entry(refit.file, moments[f"model.refits.{i}.from"], moments[f"model.refits.{i}.train_end"])
+        for i, refit in enumerate(model.refits)
+    ]
+    for i, (earlier, later) in enumerate(zip(refits, refits[1:], strict=False), start=1):
+        if earlier.since >= later.since:  # type: ignore[operator]
+            raise BadInputError([Fault("fault.refits.order", FILE, f"model.refits.{i}.from")])
+    if current in [refit.name for refit in refits]:
+        if refits[-1].name != current:
+            raise BadInputError([Fault("fault.refits.current_not_last", FILE, "model.file", values={"file": current})])
+        return tuple(refits)
+    since = _takes_over(panel, fitted, manifest.split.embargo if manifest.split else 0)
+    if since is None or since <= refits[-1].since:  # type: ignore[operator]
+        raise BadInputError([Fault("fault.refits.current_when", FILE, "model.refits", values={"file": current})])
+    return (*refits, entry(current, since, fitted))
+
+
+def _takes_over(panel: Panel, fitted: pd.Timestamp | None, embargo: int) -> pd.Timestamp | None:
+    """The first decision after `fitted` and `embargo` more; the day after the panel where there is none."""
+    if fitted is None:
+        return None
+    decisions = panel.times.unique()
+    at = int(decisions.searchsorted(fitted, side="right")) + embargo
+    return decisions[at] if at < len(decisions) else decisions[-1] + pd.Timedelta(days=1)

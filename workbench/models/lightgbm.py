@@ -1,0 +1,165 @@
+"""LightGBM models: the check of `lightgbm_text` first, then, in a worker only, the library."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.lightgbm_text import CheckedText, read
+from workbench.schema import Floats, Message, ModelFailedError
+
+RANKINGS = ("lambdarank", "rank_xendcg")
+SWITCHES = [
+    "extra_trees",
+    "xgboost_dart_mode",
+    "uniform_drop",
+    "use_missing",
+    "zero_as_missing",
+    "feature_pre_filter",
+    "use_quantized_grad",
+    "quant_train_renew_leaf",
+    "stochastic_rounding",
+    "is_unbalance",
+    "boost_from_average",
+    "reg_sqrt",
+]
+SETTINGS = [
+    "boosting",
+    "learning_rate",
+    "num_leaves",
+    "max_depth",
+    "min_data_in_leaf",
+    "min_sum_hessian_in_leaf",
+    "data_sample_strategy",
+    "bagging_fraction",
+    "pos_bagging_fraction",
+    "neg_bagging_fraction",
+    "bagging_freq",
+    "feature_fraction",
+    "feature_fraction_bynode",
+    "max_delta_step",
+    "lambda_l1",
+    "lambda_l2",
+    "min_gain_to_split",
+    "drop_rate",
+    "max_drop",
+    "skip_drop",
+    "top_rate",
+    "other_rate",
+    "min_data_per_group",
+    "max_cat_threshold",
+    "cat_l2",
+    "cat_smooth",
+    "max_cat_to_onehot",
+    "monotone_constraints",
+    "monotone_constraints_method",
+    "monotone_penalty",
+    "feature_contri",
+    "path_smooth",
+    "interaction_constraints",
+    "max_bin",
+    "max_bin_by_feature",
+    "min_data_in_bin",
+    "bin_construct_sample_cnt",
+    "num_grad_quant_bins",
+    "scale_pos_weight",
+    "sigmoid",
+    "alpha",
+    "fair_c",
+    "poisson_max_delta_step",
+    "tweedie_variance_power",
+]
+
+
+def inspect(path: Path) -> tuple[str, ...]:
+    """The model's feature names, in its order, after a full structural check of the file; `BadInputError` names every fault."""
+    return read(path).features
+
+
+class LightGBM:
+    """A checked model in the library's hands; lives in a worker. Outputs are raw scores: returns, or log-odds for `binary`."""
+
+    def __init__(self, checked: CheckedText) -> None:
+        import lightgbm  # noqa: PLC0415 - heavy, and native: only a worker comes here
+
+        self._library = lightgbm
+        self._checked = checked
+        self._booster = lightgbm.Booster(model_str=checked.text)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Column names in the model's own order."""
+        return self._checked.features
+
+    @property
+    def n_trees(self) -> int:
+        """How many trees the file holds."""
+        return self._checked.n_trees
+
+    def predict(self, rows: Floats) -> Floats:
+        """(n, d) in the model's order -> raw scores (n,); missing values go the way that the model learnt."""
+        return np.asarray(self._run(rows, raw_score=True), np.float64)
+
+    def contributions(self, rows: Floats) -> tuple[Floats, Floats]:
+        """(n, d) -> exact path-dependent Shapley values (n, d) and base values (n,) (Lundberg et al. 2020, algorithm 2)."""
+        values = np.asarray(self._run(rows, pred_contrib=True), np.float64)
+        return values[:, :-1], values[:, -1]
+
+    def _run(self, rows: Floats, **how: bool) -> Any:
+        rows = np.ascontiguousarray(rows, np.float64)
+        expected = len(self.feature_names)
+        if rows.ndim != 2 or rows.shape[1] != expected:  # noqa: PLR2004
+            raise ModelFailedError(Message("fault.model.width", {"found": rows.shape[-1], "expected": expected}))
+        if not len(rows):
+            return np.empty((0, expected + 1) if "pred_contrib" in how else 0)
+        return self._booster.predict(rows, num_threads=_threads(len(rows)), **how)
+
+    def refit(self, rows: Floats, y: Floats, train: NDArray[np.bool_], test: NDArray[np.bool_], seed: int) -> Floats:
+        """Fit the same learner anew on each fold and predict what it did not see.
+
+        `rows` (n, d) in the model's order, `y` (n,), `train` and `test` (k, n); rows without a label are not fitted on. Gives raw
+        scores (n,), the mean where a row is tested more than once, NaN where it never is. As many rounds as the file has trees.
+        """
+        params = self._learner(seed, len(rows))
+        total, times = np.zeros(len(rows)), np.zeros(len(rows))
+        for fit, held_out in zip(train & np.isfinite(y), test, strict=True):
+            if not held_out.any():
+                continue
+            data = self._library.Dataset(rows[fit], y[fit], feature_name=list(self.feature_names), **self._columns())
+            booster = self._library.train(params, data, self.n_trees)
+            total[held_out] += booster.predict(rows[held_out], raw_score=True, num_threads=_threads(len(rows)))
+            times += held_out
+        return np.divide(total, times, out=np.full(len(rows), np.nan), where=times > 0)
+
+    def _learner(self, seed: int, n: int) -> dict[str, object]:
+        """The file's own parameters, only those that steer learning: a file may not name other files, ports or devices."""
+        objective = (self._checked.objective or "").split(" ")[0]
+        if not objective or objective in RANKINGS:
+            raise ModelFailedError(Message("fault.lightgbm.no_refit", {"objective": objective or "custom"}))
+        written = self._checked.parameters
+        given: dict[str, object] = {key: written[key] for key in SETTINGS if written.get(key)}
+        given |= {key: written[key] == "1" for key in SWITCHES if key in written}
+        fixed = {"objective": objective, "seed": seed, "deterministic": True, "force_row_wise": True, "verbosity": -1}
+        return {**given, **fixed, "num_threads": _threads(n)}
+
+    def _columns(self) -> dict[str, list[int]]:
+        listed = self._checked.parameters.get("categorical_feature", "")
+        numbers = [int(number) for number in listed.split(",") if number.isdigit()]
+        return {"categorical_feature": [number for number in numbers if number < len(self.feature_names)]}
+
+
+def _threads(n: int) -> int:
+    """One thread for few rows (waking a pool costs more than it gives), at most four for many."""
+    return 1 if n < 64 else min(4, os.cpu_count() or 1)  # noqa: PLR2004
+
+
+def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -> LightGBM:
+    """Check the file once more and load it; in a worker only. Rows will come as `features`: one a feature of the model."""
+    del entry
+    model = LightGBM(read(path))
+    if features and len(features) != len(model.feature_names):
+        values = {"found": len(features), "expected": len(model.feature_names)}
+        raise ModelFailedError(Message("fault.model.width", values))
+    return model

@@ -1,0 +1,300 @@
+"""The tables of a bundle in their roles: the panel, the returns, and the rest under the manifest's names."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from workbench.columns import Column, anything, numbers, texts, times
+from workbench.complaints import FILE, nearest
+from workbench.manifest import Manifest, PanelSection, ReturnsSection
+from workbench.schema import BadInputError, Fault, Floats, Message, Panel, Returns
+from workbench.tables import RawTable, read_table
+
+SLEEVES = ("cash", "rates", "credit", "convertible", "equity")
+REASONS = ("alive", "matured", "called", "delisted", "defaulted")
+Reader = Callable[[], tuple[str, "Sheet", pd.DataFrame]]
+ROLES = ("strategy", "gross", "benchmark", "position", "underlying", "turnover")
+
+
+class Sheet:
+    """One file's columns by name; faults and notes gather here until the file has been read as far as it can be."""
+
+    def __init__(self, raw: RawTable) -> None:
+        self.raw, self.file = raw, raw.file
+        self.names: list[str] = raw.data.column_names
+        self.faults: list[Fault] = []
+        self.notes: list[Message] = list(raw.notes)
+
+    def __len__(self) -> int:
+        return int(self.raw.data.num_rows)
+
+    def column(self, name: str) -> Column:
+        """The column as it stands."""
+        return Column(self.file, name, self.raw.data[name], self.raw.first_row, self.raw.decimal_comma)
+
+    def has(self, name: str, key: str) -> bool:
+        """Whether the column that the manifest's `key` names is there; a fault if not."""
+        if name in self.names:
+            return True
+        values = {"column": name[:60], "key": key, "nearest": nearest(name, self.names)}
+        self.faults.append(Fault("fault.column.missing", self.file, name[:60], values=values))
+        return False
+
+    def numbers(self, name: str, key: str, *, gaps: bool = True) -> Floats:
+        """A column of finite numbers; NaN where a cell is missing, which is a fault unless `gaps`."""
+        empty = np.full(len(self), np.nan)
+        if not self.has(name, key):
+            return empty
+        try:
+            values, notes = numbers(self.column(name))
+        except BadInputError as error:
+            self.faults += error.faults
+            return empty
+        self.notes += notes
+        self.refuse(name, "infinite", np.isinf(values))
+        missing = np.isnan(values)
+        if missing.all():
+            self.faults.append(Fault("fault.column.all_missing", self.file, name))
+        elif not gaps:
+            self.refuse(name, "missing_number", missing)
+        return values
+
+    def refuse(self, name: str, key: str, bad: NDArray[np.bool_], **values: object) -> None:
+        """One fault for all cells where `bad`: the first one's row and how many there are."""
+        rows = np.flatnonzero(bad)
+        if rows.size:
+            first = int(rows[0])
+            values = {"cell": self.column(name).cell(first), "count": int(rows.size), **values}
+            self.faults.append(
+                Fault(f"fault.column.{key}", self.file, name, row=first + self.raw.first_row, values=values)
+            )
+
+    def texts(self, name: str, key: str) -> NDArray[np.str_]:
+        """A column of text."""
+        if self.has(name, key):
+            try:
+                return texts(self.column(name))
+            except BadInputError as error:
+                self.faults += error.faults
+        return np.full(len(self), "", np.str_)
+
+    def times(self, name: str, key: str, *, missing: bool = False) -> pd.DatetimeIndex | None:
+        """A column of moments; None if it cannot be read."""
+        if self.has(name, key):
+            try:
+                index, notes = times(self.column(name), missing=missing)
+            except BadInputError as error:
+                self.faults += error.faults
+            else:
+                self.notes += notes
+                return index
+        return None
+
+    def in_order(
+        self, name: str, index: pd.DatetimeIndex | None, entities: NDArray[np.str_] | None, *, twins: bool
+    ) -> None:
+        """Times rise strictly (where `twins`: do not fall) within each entity; else a fault with the row."""
+        if index is None:
+            return
+        codes = np.zeros(len(index), np.intp) if entities is None else np.unique(entities, return_inverse=True)[1]
+        order = np.argsort(codes, kind="stable")
+        step = np.diff(index.to_numpy()[order].astype(np.int64))
+        same = np.diff(codes[order]) == 0
+        for key, bad in (("backwards", same & (step < 0)), ("duplicate_time", same & (step == 0) & (not twins))):
+            marks = np.zeros(len(index), bool)
+            marks[order[1:][bad]] = True
+            previous = np.empty_like(order)
+            previous[order[1:]] = order[:-1]
+            first = int(np.argmax(marks))
+            self.refuse(name, key, marks, other=int(previous[first]) + self.raw.first_row)
+
+    def done(self) -> None:
+        """Raise what has gathered."""
+        if self.faults:
+            raise BadInputError(self.faults)
+
+
+@dataclass
+class Shelf:
+    """The bundle's files, each read once; `paths` are those that may be read, by their names in the manifest."""
+
+    paths: Mapping[str, Path]
+    raw: dict[str, RawTable] = field(default_factory=dict)
+
+    def sheet(self, file: str) -> Sheet:
+        """A file's columns, to be read in a role."""
+        if file not in self.raw:
+            self.raw[file] = read_table(self.paths[file], file)
+        return Sheet(self.raw[file])
+
+
+def read_panel(sheet: Sheet, section: PanelSection, features: Sequence[str]) -> Panel:
+    """The panel with `features` in the model's order; sorted by time (and entity). Raises `BadInputError`."""
+    index = sheet.times(section.time, "panel.time")
+    entities = sheet.texts(section.entity, "panel.entity") if section.entity else None
+    sheet.in_order(section.time, index, entities, twins=False)
+    wanted = dict.fromkeys(features, "panel.features") | ({section.label: "panel.label"} if section.label else {})
+    columns: dict[str, object] = {name: sheet.numbers(name, key) for name, key in wanted.items()}
+    sheet.done()
+    assert index is not None  # noqa: S101 - else done() has raised
+    fixed = {section.time: index} | ({section.entity: entities} if section.entity else {})
+    table = pd.DataFrame(
+        {
+            name: fixed[name] if name in fixed else columns[name] if name in columns else anything(sheet.column(name))
+            for name in sheet.names
+        }
+    )
+    order = np.lexsort((np.zeros(len(index)) if entities is None else entities, index.to_numpy()))
+    if (np.diff(order) != 1).any():
+        sheet.notes.append(Message("fault.note.sorted", {"file": sheet.file}))
+        table, index = table.iloc[order].reset_index(drop=True), index[order]
+        entities = None if entities is None else entities[order]
+    return Panel(index, table, tuple(features), entities, section.label, section.horizon)
+
+
+def read_returns(sheet: Sheet, section: ReturnsSection) -> Returns:
+    """Returns and factors by their roles, indexed by time. Raises `BadInputError`."""
+    index = sheet.times(section.time, "returns.time")
+    sheet.in_order(section.time, index, None, twins=False)
+    named = {role: getattr(section, role) for role in ROLES if getattr(section, role)}
+    table = {role: sheet.numbers(name, f"returns.{role}", gaps=role != "strategy") for role, name in named.items()}
+    factors = {factor: sheet.numbers(name, f"returns.factors.{factor}") for factor, name in section.factors.items()}
+    for role in ("strategy", "gross", "benchmark"):
+        if role in table:
+            sheet.refuse(named[role], "return_below", table[role] < -1) if named[role] in sheet.names else None
+    sheet.done()
+    return Returns(
+        pd.DataFrame(table, index), pd.DataFrame(factors, index), section.periods_per_year, section.valuation
+    )
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A column of one of the other tables: how it is read and what may stand in it."""
+
+    read: str
+    required: bool = True
+    gaps: bool = True
+    low: float = -np.inf
+    high: float = np.inf
+    choices: tuple[str, ...] = ()
+
+
+_HOLDINGS = {
+    "instrument": Wanted("text"),
+    "issuer": Wanted("text", required=False),
+    "sleeve": Wanted("text", choices=SLEEVES),
+    "weight": Wanted("number", gaps=False),
+    "delta": Wanted("number", required=False),
+    "rating": Wanted("any", required=False),
+    "price_date": Wanted("time", required=False),
+    "adv": Wanted("number", required=False, low=0),
+    "nav": Wanted("number", required=False, low=0),
+}
+_UNIVERSE = {
+    "instrument": Wanted("text"),
+    "first_date": Wanted("time", gaps=False),
+    "last_date": Wanted("time"),
+    "reason": Wanted("text", choices=REASONS),
+}
+_VINTAGES = {
+    "series": Wanted("text"),
+    "vintage": Wanted("time", gaps=False),
+    "date": Wanted("time", gaps=False),
+    "value": Wanted("number"),
+}
+_DECISIONS = {
+    "predicted": Wanted("number", gaps=False, low=0, high=1),
+    "latency_ms": Wanted("number", gaps=False, low=0),
+    "adopted": Wanted("number", gaps=False, low=0, high=1),
+    "outcome": Wanted("number", low=0, high=1),
+}
+
+
+def read_tables(shelf: Shelf, manifest: Manifest, returns: Returns | None) -> Iterator[tuple[str, Reader]]:
+    """(file, reader) of each of the other tables that the manifest names; a reader gives name, sheet and table, or raises."""
+    if manifest.decisions:
+        section = manifest.decisions
+        named = {role: getattr(section, role) for role in _DECISIONS if getattr(section, role)}
+        yield section.file, lambda: _table(shelf, "decisions", section.file, _DECISIONS, named, section.time)
+    if manifest.holdings:
+        held = manifest.holdings
+        yield (
+            held.file,
+            lambda: _table(shelf, "holdings", held.file, _HOLDINGS, _same(_HOLDINGS), held.time, "instrument"),
+        )
+    if manifest.universe:
+        file = manifest.universe.file
+        yield file, lambda: _table(shelf, "universe", file, _UNIVERSE, _same(_UNIVERSE))
+    if manifest.vintages:
+        prints = manifest.vintages.file
+        yield prints, lambda: _table(shelf, "vintages", prints, _VINTAGES, _same(_VINTAGES))
+    if manifest.split and manifest.split.trial_returns:
+        trials = manifest.split.trial_returns
+        yield trials, lambda: _trials(shelf, trials, manifest, returns)
+
+
+def _same(wanted: Mapping[str, Wanted]) -> dict[str, str]:
+    return {name: name for name in wanted}
+
+
+def _table(
+    shelf: Shelf,
+    section: str,
+    file: str,
+    wanted: Mapping[str, Wanted],
+    named: Mapping[str, str],
+    time: str | None = None,
+    entity: str | None = None,
+) -> tuple[str, Sheet, pd.DataFrame]:
+    sheet = shelf.sheet(file)
+    columns: dict[str, object] = {}
+    for role, name in named.items():
+        want = wanted[role]
+        if want.required or name in sheet.names:
+            columns[role] = _column(sheet, name, f"{section}.{role}", want)
+    index = sheet.times(time, f"{section}.time") if time else None
+    if time and not sheet.faults:
+        entities = np.asarray(columns[entity], np.str_) if entity else None
+        sheet.in_order(time, index, entities, twins=entity is None)
+    sheet.done()
+    return section, sheet, pd.DataFrame(columns, index)
+
+
+def _column(sheet: Sheet, name: str, key: str, want: Wanted) -> object:
+    if want.read == "number":
+        values = sheet.numbers(name, key, gaps=want.gaps)
+        outside = (values < want.low) | (values > want.high)
+        if outside.any():
+            sheet.refuse(name, "outside", outside, low=want.low, high=want.high)
+        return values
+    if want.read == "time":
+        return sheet.times(name, key, missing=want.gaps)
+    if want.read == "any":
+        return anything(sheet.column(name))
+    cells = sheet.texts(name, key)
+    if want.choices and name in sheet.names and not any(fault.place == name for fault in sheet.faults):
+        sheet.refuse(name, "not_a_choice", ~np.isin(cells, want.choices), expected=", ".join(want.choices))
+    return cells
+
+
+def _trials(shelf: Shelf, file: str, manifest: Manifest, returns: Returns | None) -> tuple[str, Sheet, pd.DataFrame]:
+    """A column a trial on the same dates as the returns."""
+    sheet = shelf.sheet(file)
+    time = (manifest.returns or manifest.panel).time
+    index = sheet.times(time, "returns.time")
+    sheet.in_order(time, index, None, twins=False)
+    columns = {name: sheet.numbers(name, "split.trial_returns") for name in sheet.names if name != time}
+    if not columns:
+        sheet.faults.append(Fault("fault.trials.none", FILE, "split.trial_returns", values={"file": file}))
+    if index is not None and returns is not None and not sheet.faults and not index.equals(returns.table.index):
+        both = min(len(index), len(returns.table))
+        first = int(np.argmax(np.append(index[:both] != returns.table.index[:both], True)))
+        values = {"rows": len(index), "expected": len(returns.table)}
+        sheet.faults.append(Fault("fault.trials.dates", file, time, row=first + sheet.raw.first_row, values=values))
+    sheet.done()
+    return "trial_returns", sheet, pd.DataFrame(columns, index)
