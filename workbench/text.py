@@ -42,7 +42,7 @@ def _flatten(prefix: str, table: Mapping[str, Any], into: dict[str, dict[str, st
             _flatten(key, entry, into)
 
 
-def text(key: str, lang: str = "en", **values: object) -> str:
+def text(key: str, lang: str = "en", /, **values: object) -> str:
     """The sentence `key` in `lang`, its {placeholders} filled from `values`.
 
     >>> text("outcome.fail", "zh")

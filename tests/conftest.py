@@ -1,0 +1,19 @@
+"""What most tests share: a ledger of its own for every test, one desk for the session."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from workbench.desk import Desk
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory, monkeypatch):
+    """No test writes into the home of whoever runs it."""
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(scope="session")
+def desk() -> Iterator[Desk]:
+    with Desk() as found:
+        yield found

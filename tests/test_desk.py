@@ -1,0 +1,211 @@
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import make_bundle
+from desk_bundles import FEATURES, python_bundle
+
+from workbench.budget import Deadline
+from workbench.bundles import load_bundle
+from workbench.desk import POSTS, Desk
+from workbench.ledger import Ledger
+from workbench.request import Request
+from workbench.schema import BadInputError, ModelFailedError
+from workbench.text import say
+
+GRACE_MS = 50
+
+
+def zygote_of(desk):
+    return desk._supervisor._zygote
+
+
+def test_sampled_values_come_within_the_budget_and_add_up(desk, tmp_path):
+    bundle = python_bundle(tmp_path, "product")
+    answer = desk.explain(bundle, seed=3)
+    assert answer.method == "shap"
+    assert answer.asked == "auto"
+    assert not answer.exact
+    assert answer.elapsed_ms <= answer.budget_ms
+    assert answer.additivity_gap < 1e-9
+    assert answer.feature_names == FEATURES
+    assert answer.values[3] == 0
+    assert sum(answer.stages_ms.values()) - answer.stages_ms["load"] == pytest.approx(answer.elapsed_ms)
+
+
+def test_a_model_that_sleeps_frees_the_caller_at_the_deadline(desk, tmp_path):
+    bundle = python_bundle(tmp_path, "sleeps")
+    answer = desk.explain(bundle, budget_ms=300)
+    assert 300 <= answer.elapsed_ms <= 300 + GRACE_MS
+    assert not answer.complete
+    assert not answer.within_budget
+    assert len(answer.values) == 0
+    assert answer.reason.key == "desk.deadline"
+    assert answer.to_dict("zh")["features"] == []
+    assert "300" in say(answer.reason, "zh")
+
+
+def test_the_next_model_is_not_slowed_by_one_that_sleeps(desk, tmp_path):
+    sleeper, quick = python_bundle(tmp_path / "..", "sleeps"), python_bundle(tmp_path, "product")
+    desk.explain(quick)
+    thread = threading.Thread(target=desk.explain, args=(sleeper,), kwargs={"budget_ms": 2000})
+    thread.start()
+    answer = desk.explain(quick)
+    assert answer.within_budget
+    assert answer.stages_ms["load"] < 1
+    thread.join()
+
+
+def test_what_came_before_the_model_hung_is_kept(desk, tmp_path):
+    answer = desk.explain(python_bundle(tmp_path, "sleeps_later"), budget_ms=400)
+    assert len(answer.values) == len(FEATURES)
+    assert not answer.complete
+    assert answer.reason.key == "desk.deadline"
+    assert (answer.std_error[:3] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        ("crashes", "desk.crashed"),
+        ("raises", "desk.raised"),
+        ("eats", "desk.raised"),
+        ("wrong_shape", "desk.raised"),
+    ],
+)
+def test_a_failing_model_costs_only_its_own_answer(desk, tmp_path, function, reason):
+    answer = desk.explain(python_bundle(tmp_path, function))
+    assert answer.reason.key == reason
+    assert len(answer.values) == 0
+    assert desk.explain(python_bundle(tmp_path, "product")).within_budget
+
+
+@pytest.mark.parametrize("function", ["chatters", "forks"])
+def test_noise_and_children_do_not_disturb(desk, tmp_path, function):
+    answer = desk.explain(python_bundle(tmp_path, function), budget_ms=2000)
+    assert len(answer.values) == len(FEATURES)
+
+
+def test_a_worker_killed_between_answers_is_replaced(desk, tmp_path):
+    bundle = python_bundle(tmp_path, "product")
+    desk.explain(bundle)
+    desk._posts[bundle.bundle_sha256, "live"].worker.kill()
+    assert desk.explain(bundle).within_budget
+
+
+def test_a_worker_that_dies_unseen_is_an_answer_and_then_replaced(desk, tmp_path):
+    bundle = python_bundle(tmp_path, "product")
+    desk.explain(bundle)
+    os.kill(desk._posts[bundle.bundle_sha256, "live"].worker.pid, 9)
+    assert desk.explain(bundle).reason.key == "desk.crashed"
+    assert desk.explain(bundle).within_budget
+
+
+def test_the_zygote_is_started_again(tmp_path):
+    with Desk() as desk:
+        desk.explain(python_bundle(tmp_path, "product"))
+        zygote_of(desk).kill()
+        zygote_of(desk).wait()
+        assert desk.explain(python_bundle(tmp_path, "chatters")).within_budget
+
+
+def test_no_process_outlives_the_desk(tmp_path):
+    with Desk() as desk:
+        bundle = python_bundle(tmp_path, "product")
+        desk.explain(bundle)
+        pids = [zygote_of(desk).pid, desk._posts[bundle.bundle_sha256, "live"].worker.pid]
+    until = time.monotonic() + 10
+    while alive := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < until, alive
+
+
+def test_one_bundle_waits_for_its_own_turn_no_longer_than_the_budget(desk, tmp_path):
+    bundle = python_bundle(tmp_path, "sleeps")
+    thread = threading.Thread(target=desk.explain, args=(bundle,), kwargs={"budget_ms": 1500})
+    thread.start()
+    while not desk._posts.get((bundle.bundle_sha256, "live")):
+        time.sleep(0.01)
+    answer = desk.explain(bundle, budget_ms=200)
+    assert answer.elapsed_ms <= 200 + GRACE_MS
+    assert answer.reason.key == "desk.deadline"
+    thread.join()
+
+
+def test_trees_are_exact_and_by_name(desk, tmp_path):
+    bundle = load_bundle(make_bundle(tmp_path))
+    answer = desk.explain(bundle)
+    assert (answer.method, answer.exact, answer.complete) == ("tree_shap", True, True)
+    assert answer.additivity_gap < 1e-9
+    assert not answer.std_error.any()
+    turned = load_bundle(make_bundle(tmp_path / "turned", panel_edit=lambda t: t[t.columns[::-1]]))
+    again = desk.explain(turned)
+    assert again.feature_names == answer.feature_names
+    np.testing.assert_array_equal(again.values, answer.values)
+
+
+def test_many_rows_equal_single_ones(desk, tmp_path):
+    bundle = load_bundle(make_bundle(tmp_path))
+    found = desk.attributions(bundle, bundle.panel.X, bundle.models[-1])
+    np.testing.assert_allclose(found.values[-1], desk.explain(bundle).values, rtol=0, atol=1e-15)
+    np.testing.assert_array_equal(found.predictions, desk.predict(bundle, bundle.panel.X, bundle.models[-1]))
+    np.testing.assert_allclose(found.base_values + found.values.sum(axis=1), found.predictions, atol=1e-12)
+
+
+def test_values_that_do_not_add_up_are_withheld(tmp_path):
+    bundle = python_bundle(tmp_path, "product")
+    request = Request(bundle, 5, "auto", 0, Deadline(800))
+    request.note({"spread": 1e-3}, {"predictions": np.array([1e-3])})
+    zero = {"base_values": 0.0, "exact": True, "settled": True, "samples": None, "elapsed_ms": 1.0}
+    request.note(zero, {"values": np.zeros(4), "std_error": np.zeros(4)})
+    answer = request.explanation()
+    assert answer.reason.key == "desk.not_additive"
+    assert len(answer.values) == 0
+    assert not answer.complete
+
+
+def test_batch_calls_say_what_went_wrong(desk, tmp_path):
+    bundle = python_bundle(tmp_path, "crashes")
+    with pytest.raises(ModelFailedError) as caught:
+        desk.predict(bundle, bundle.panel.X, bundle.models[0])
+    assert caught.value.message.key == "desk.crashed"
+    with pytest.raises(ModelFailedError) as caught:
+        desk.attributions(python_bundle(tmp_path, "product"), bundle.panel.X, bundle.models[0])
+    assert caught.value.message.key == "desk.raised"
+
+
+def test_an_unknown_method_is_bad_input_and_one_that_does_not_apply_is_said(desk, tmp_path):
+    bundle = python_bundle(tmp_path, "product")
+    with pytest.raises(BadInputError) as caught:
+        desk.explain(bundle, method="magic")
+    assert "tree_shap" in caught.value.faults[0].values["known"]
+    answer = desk.explain(bundle, method="tree_shap")
+    assert answer.reason.key == "desk.not_applicable"
+    assert answer.reason.values["known"] == "shap"
+
+
+def test_every_answer_leaves_a_record(tmp_path):
+    with Desk(ledger=Ledger(tmp_path / "l.sqlite")) as desk:
+        desk.explain(python_bundle(tmp_path, "product"))
+        desk.explain(python_bundle(tmp_path, "sleeps"), budget_ms=100)
+    kept, late = Ledger(tmp_path / "l.sqlite").records()
+    assert kept.body["within_budget"]
+    assert not late.body["within_budget"]
+    assert late.body["stages_ms"]["return"] >= 100
+
+
+def test_no_more_posts_than_the_desk_has_room_for(tmp_path):
+    with Desk() as desk:
+        for i in range(POSTS + 2):
+            (tmp_path / str(i)).mkdir()
+            desk.explain(python_bundle(tmp_path / str(i), "product"), budget_ms=100)
+        assert len(desk._posts) == POSTS
+
+
+def test_shaps_own_plots_take_an_explanation(desk, tmp_path):
+    answer = desk.explain(python_bundle(tmp_path, "product"))
+    as_shap = answer.to_shap()
+    np.testing.assert_array_equal(as_shap.values, answer.values)
+    assert as_shap.feature_names == list(FEATURES)
