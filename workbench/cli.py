@@ -149,8 +149,8 @@ def explain(
     from workbench.desk import Desk
     from workbench.ledger import Ledger
 
-    found = _load(bundle, trust_code=trust_code)
-    with Desk(ledger=Ledger()) as desk:
+    with Desk(ledger=Ledger()) as desk:  # its libraries load while the bundle is read
+        found = _load(bundle, trust_code=trust_code)
         answer = desk.explain(found, at, entity, method, budget_ms=budget_ms, seed=seed)
     if json_file:
         console.emit(json_file, answer.to_dict(lang))
@@ -173,8 +173,7 @@ def audit(
     """Execute the checklist on a bundle."""
     from workbench.audit import to_dict
 
-    found = _load(bundle, trust_code=trust_code)
-    report = _audit(found, checklist, seed, lang)
+    found, report = _audit(bundle, checklist, seed, lang, trust_code=trust_code)
     if pdf is not None:
         from workbench.report import write_pdf
 
@@ -202,13 +201,15 @@ def snapshot(
     from workbench.desk import Desk
     from workbench.snapshot import needs, write_snapshot
 
-    found = _load(bundle, trust_code=trust_code)
-    needed = needs(chart, file)
-    report = _audit(found, "fixed_income_plus", seed, lang) if needed == "report" else None
-    answer = None
-    if needed == "explanation":
+    needed, answer, report = needs(chart, file), None, None
+    if needed == "report":
+        found, report = _audit(bundle, "fixed_income_plus", seed, lang, trust_code=trust_code)
+    elif needed == "explanation":
         with Desk() as desk:
+            found = _load(bundle, trust_code=trust_code)
             answer = desk.explain(found, at, entity, seed=seed)
+    else:
+        found = _load(bundle, trust_code=trust_code)
     write_snapshot(chart, found, file, lang.value, explanation=answer, report=report)
     console.err.print(text("cli.written", lang, path=file))
 
@@ -245,29 +246,31 @@ def _load(bundle: str, *, trust_code: bool) -> "StrategyBundle":
     return load_bundle(bundle, trust_code=trust_code)
 
 
-def _audit(bundle: "StrategyBundle", checklist: str, seed: int, lang: Lang) -> "AuditReport":
-    """Audit with a progress bar (on a terminal only), and keep a record of it."""
+def _audit(
+    bundle: str, checklist: str, seed: int, lang: Lang, *, trust_code: bool
+) -> "tuple[StrategyBundle, AuditReport]":
+    """Load and audit, with a progress bar (on a terminal only), and keep a record of it."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from workbench.audit import audit, to_dict
     from workbench.desk import Desk
     from workbench.ledger import Ledger
 
-    ledger = Ledger()
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with (
-        Desk(ledger=ledger) as desk,
-        Progress(*columns, console=console.err, transient=True, disable=not console.err.is_terminal) as bar,
-    ):
-        task = bar.add_task(bundle.name)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    quiet = not console.err.is_terminal
+    with Desk() as desk, Progress(*columns, console=console.err, transient=True, disable=quiet) as bar:
+        found = _load(bundle, trust_code=trust_code)
+        task = bar.add_task(found.name)
 
         def step(done: int, total: int, check: "Check") -> None:
-            words = check.title.model_dump()[lang.value]
-            bar.update(task, completed=done, total=total, description=f"{check.code} {words}".replace("[", r"\["))
+            words = getattr(check.title, lang.value)
+            bar.update(task, completed=done, total=total, description=f"{check.code} {words}")
 
-        report = audit(bundle, desk, checklist, seed, step)
-        ledger.append("audit", to_dict(report) | {"findings": _outcomes(report)})
-    return report
+        report = audit(found, desk, checklist, seed, step)
+    ledger = Ledger()
+    ledger.append("audit", to_dict(report) | {"findings": _outcomes(report)})
+    ledger.flush()
+    return found, report
 
 
 def _outcomes(report: "AuditReport") -> dict[str, str]:

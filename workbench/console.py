@@ -18,7 +18,9 @@ if TYPE_CHECKING:  # pandas would make --help slow
 
 TOP = 12
 
-out = Console(markup=False, highlight=False, soft_wrap=True)
+WIDE = 200  # nothing is cut off where no terminal sets the width
+
+out = Console(markup=False, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -67,7 +69,7 @@ def print_explanation(answer: "Explanation", lang: str) -> None:
         )
         said = "cli.method" if answer.exact else "cli.sampled"
         out.print(text(said, lang, method=answer.method, gap=answer.additivity_gap, samples=answer.samples))
-    stages = ", ".join(f"{name} {ms:.1f}" for name, ms in answer.stages_ms.items())
+    stages = ", ".join(f"{text(f'chart.stage.{name}', lang)} {ms:.1f}" for name, ms in answer.stages_ms.items())
     kept = "cli.kept" if answer.elapsed_ms <= answer.budget_ms else "cli.missed"
     out.print(text(kept, lang, elapsed=answer.elapsed_ms, budget=answer.budget_ms, stages=stages))
     for sentence in (*([answer.reason] if answer.reason else []), *answer.warnings):

@@ -6,6 +6,7 @@ Everything here is frozen. Arrays are float64; n counts rows, d features.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -108,12 +109,12 @@ class Panel:
     label: str | None = None
     horizon: int | None = None
 
-    @property
+    @cached_property
     def X(self) -> Floats:  # noqa: N802 - the field's name for it
         """(n, d) feature values in the model's order."""
         return self.table[list(self.features)].to_numpy(np.float64)
 
-    @property
+    @cached_property
     def y(self) -> Floats:
         """(n,) labels; NaN where the label is not known yet."""
         return self.table[self.label].to_numpy(np.float64) if self.label else np.full(len(self.table), np.nan)
