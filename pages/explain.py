@@ -1,0 +1,25 @@
+"""One decision explained: what moved it, how long the answer took, what the features were, which model decided."""
+
+import shell
+import streamlit as st
+from parts import explained, figure, heading
+
+from workbench.charts.budget import budget_gauge
+from workbench.charts.waterfall import waterfall
+
+lang = str(st.session_state["lang"])
+bundle = shell.bundle(lang)
+heading.show(bundle, lang)
+
+question = explained.choose(bundle, lang)
+answer = explained.ask(shell.desk(), bundle, question, lang)
+explained.headline(answer, bundle, lang)
+left, right = st.columns([5, 3], gap="medium")
+with left.container(border=True):
+    figure.show(waterfall(answer, lang, bundle.manifest.features), "waterfall")
+with right:
+    with st.container(border=True):
+        figure.show(budget_gauge(answer, lang), "budget", legend_columns=2)
+    explained.cautions(answer, lang)
+explained.features(answer, bundle, lang)
+explained.provenance(answer, bundle, lang)

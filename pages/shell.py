@@ -1,0 +1,50 @@
+"""What the pages share: the language, the bundle under review, and one desk for the whole app."""
+
+import atexit
+import os
+
+import streamlit as st
+from parts import faults, shelf
+
+from workbench.desk import Desk
+from workbench.ledger import Ledger
+from workbench.schema import BadInputError, StrategyBundle
+from workbench.text import LANGUAGES, text
+
+NAMES = {"en": "English", "zh": "中文"}
+
+
+def choose_language() -> str:
+    """The reader's language: chosen here, named by ?lang=, or the one that the app was started in."""
+    if "lang" not in st.session_state:
+        wished = (st.query_params.get("lang"), os.environ.get("WORKBENCH_LANG"), *LANGUAGES)
+        st.session_state["lang"] = next(lang for lang in wished if lang in LANGUAGES)
+    label = " / ".join(NAMES.values())
+    chosen = st.segmented_control(
+        label, LANGUAGES, format_func=NAMES.__getitem__, required=True, key="lang", label_visibility="collapsed"
+    )
+    st.query_params["lang"] = str(chosen)
+    return str(chosen)
+
+
+def choose_bundle(lang: str) -> None:
+    """Let the reader choose what is under review, or ?bundle= name it; what the shelf does not hold is not taken."""
+    st.selectbox(text("page.bundle", lang), shelf.folders(), key="bundle", bind="query-params")
+
+
+def bundle(lang: str) -> StrategyBundle:
+    """The bundle under review; where it is bad, the page shows its faults and ends here."""
+    name = str(st.session_state["bundle"])
+    read = shelf.read(name)
+    if isinstance(read, BadInputError):
+        faults.show(read, name, lang)
+        st.stop()
+    return read
+
+
+@st.cache_resource(show_spinner=False)
+def desk() -> Desk:
+    """The one desk of the app; its workers hold the models."""
+    opened = Desk(Ledger())
+    atexit.register(opened.close)
+    return opened
