@@ -5,14 +5,16 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 
 from workbench import models
 from workbench.complaints import FILE, read_manifest
+from workbench.foreign import shown
 from workbench.manifest import Manifest, Moment
-from workbench.paths import code_file, named_files, safe_path
+from workbench.paths import code_file, escape, named_files
 from workbench.roles import Shelf, read_panel, read_returns, read_tables
 from workbench.schema import BadInputError, Fault, Message, ModelFile, Panel, Returns, StrategyBundle
 from workbench.shipped import shipped
@@ -41,13 +43,13 @@ def load_bundle(folder_or_name: str | Path, *, trust_code: bool = False) -> Stra
     code are accepted only with `trust_code`; nothing is run here in any case.
     """
     folder = _folder(folder_or_name)
-    manifest, faults = read_manifest(safe_path(folder, FILE, FILE))
+    manifest, faults = read_manifest(_safe_path(folder, FILE, FILE))
     if manifest is None:
         raise BadInputError(faults)
     paths: dict[str, Path] = {}
     for key, name in named_files(manifest):
         with _gather(faults):
-            paths[name] = safe_path(folder, name, key)
+            paths[name] = _safe_path(folder, name, key)
     moments = _moments(manifest, faults)
     names = _models_features(manifest, paths, faults, trust_code=trust_code)
     shelf, notes = Shelf(paths), list[Message]()
@@ -80,9 +82,16 @@ def _folder(folder_or_name: str | Path) -> Path:
     if not (folder / FILE).exists() and name in shipped_bundles():
         return shipped("datasets") / name
     if not folder.is_dir():
-        values = {"name": name[:80], "shipped": ", ".join(shipped_bundles())}
-        raise BadInputError([Fault("fault.bundle.not_found", name[:80], values=values)])
+        values = {"name": shown(name, 80), "shipped": ", ".join(shipped_bundles())}
+        raise BadInputError([Fault("fault.bundle.not_found", shown(name, 80), values=values)])
     return folder
+
+
+def _safe_path(folder: Path, name: str, key: str) -> Path:
+    reason = escape(folder, name)
+    if reason is not None:
+        raise BadInputError([Fault(f"fault.path.{reason}", FILE, key, values={"path": shown(name, 80)})])
+    return folder / name
 
 
 def _sha256(path: Path) -> str:
@@ -102,13 +111,13 @@ def _moments(manifest: Manifest, faults: Gathering) -> dict[str, pd.Timestamp]:
     moments = {}
     for key, value in given.items():
         if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?", value):
-            values = {"key": key, "found": repr(value)[:60], "expected": Message("fault.expected.moment")}
+            values = {"key": key, "found": shown(repr(value)), "expected": Message("fault.expected.moment")}
             faults.append(Fault("fault.value.type", FILE, key, values=values))
         elif value is not None:
             try:
                 moments[key] = pd.Timestamp(value).tz_localize(None)
             except ValueError:
-                values = {"key": key, "found": repr(value)[:60], "expected": Message("fault.expected.moment")}
+                values = {"key": key, "found": shown(repr(value)), "expected": Message("fault.expected.moment")}
                 faults.append(Fault("fault.value.type", FILE, key, values=values))
     return moments
 
@@ -160,7 +169,7 @@ def _features(
     """The panel's feature columns in the model's order; what the manifest lists must be the same set."""
     given = manifest.panel.features
     if given is not None and len(set(given)) < len(given):
-        twice = ", ".join(sorted({name[:60] for name in given if given.count(name) > 1}))
+        twice = ", ".join(sorted({shown(name) for name in given if given.count(name) > 1}))
         faults.append(Fault("fault.features.twice", FILE, "panel.features", values={"names": twice}))
     if names is None:
         return given or ()
@@ -176,7 +185,7 @@ def _features(
         return given
     missing, extra = [n for n in names if n not in given], [n for n in given if n not in names]
     if missing or extra:
-        values = {"missing": ", ".join(missing[:10]) or "–", "extra": ", ".join(n[:60] for n in extra[:10]) or "–"}
+        values = {"missing": ", ".join(missing[:10]) or "–", "extra": ", ".join(shown(n) for n in extra[:10]) or "–"}
         faults.append(Fault("fault.features.other", FILE, "panel.features", values=values))
     elif given != names:
         notes.append(Message("fault.note.reordered", {"features": ", ".join(names)}))
@@ -229,7 +238,7 @@ def _line_up(
         entry(refit.file, moments[f"model.refits.{i}.from"], moments[f"model.refits.{i}.train_end"])
         for i, refit in enumerate(model.refits)
     ]
-    for i, (earlier, later) in enumerate(zip(refits, refits[1:], strict=False), start=1):
+    for i, (earlier, later) in enumerate(pairwise(refits), start=1):
         if earlier.since >= later.since:  # type: ignore[operator]
             raise BadInputError([Fault("fault.refits.order", FILE, f"model.refits.{i}.from")])
     if current in [refit.name for refit in refits]:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from workbench.foreign import shown
 from workbench.schema import BadInputError, Fault, Floats, Message
 
 MISSING = {"nan", "na", "n/a", "#n/a", "null", "none", "-", "--", "—", "——"}
@@ -36,7 +37,7 @@ _FORMATS = {
     "serial": r"^[2-7]\d{4}(?:\.\d+)?$",
     "epoch": r"^\d{9,19}$",
 }
-_REFUSED = ("serial", "epoch")
+_REFUSED = {"serial": "time_serial", "epoch": "time_epoch"}
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,11 @@ class Column:
     def fault(self, key: str, at: int | None = None, **values: object) -> BadInputError:
         """A fault in this column, at cell `at`."""
         row = None if at is None else self.first_row + at
-        return BadInputError([Fault(f"fault.column.{key}", self.file, self.name, row=row, values=values)])
+        return BadInputError([Fault(f"fault.column.{key}", self.file, shown(self.name), row=row, values=values)])
 
     def cell(self, at: int) -> str:
         """Cell `at` as it may stand in a message."""
-        return str(self.data[at].as_py())[:40]
+        return shown(self.data[at].as_py(), 40)
 
 
 def numbers(column: Column) -> tuple[Floats, tuple[Message, ...]]:
@@ -118,7 +119,7 @@ def _numbers_from_text(column: Column, data: pa.ChunkedArray) -> tuple[Floats, t
 
 
 def _converted(column: Column, kind: str, count: int) -> Message:
-    values = {"file": column.file, "column": column.name, "count": count, "kind": Message(f"fault.kind.{kind}")}
+    values = {"file": column.file, "column": shown(column.name), "count": count, "kind": Message(f"fault.kind.{kind}")}
     return Message("fault.note.converted", values)
 
 
@@ -179,7 +180,9 @@ def times(column: Column, *, missing: bool = False) -> tuple[pd.DatetimeIndex, t
     """The column as moments (n,), without time zone (the file's own clock); where `missing`, an empty cell is NaT."""
     data, notes = _decoded(column), []
     if pa.types.is_timestamp(data.type) and data.type.tz is not None:
-        notes.append(Message("fault.note.zone", {"file": column.file, "column": column.name, "zone": data.type.tz}))
+        notes.append(
+            Message("fault.note.zone", {"file": column.file, "column": shown(column.name), "zone": data.type.tz})
+        )
         data = pc.local_timestamp(data)
     if pa.types.is_timestamp(data.type) or pa.types.is_date(data.type):
         index = pd.DatetimeIndex(data.to_numpy().astype("datetime64[us]"))
@@ -189,7 +192,7 @@ def times(column: Column, *, missing: bool = False) -> tuple[pd.DatetimeIndex, t
     gaps = np.flatnonzero(index.isna())
     if gaps.size and not missing:
         raise column.fault("missing_time", int(gaps[0]), count=int(gaps.size))
-    years = index.year[~index.isna()]
+    years = index[index.notna()].year
     if len(years) and (years == 1970).all():  # noqa: PLR2004
         raise column.fault("epoch_1970", 0, cell=column.cell(0))
     return index, tuple(notes)
@@ -216,7 +219,7 @@ def _times_from_text(column: Column, cells: Sequence[str | None]) -> tuple[pd.Da
     full = [cell for cell in cells if cell is not None]
     name = next((name for name, pattern in _FORMATS.items() if re.match(pattern, full[0])), None)
     if name is None or name in _REFUSED:
-        raise column.fault(f"time_{name or 'unreadable'}", there[0], cell=column.cell(there[0]))
+        raise column.fault(_REFUSED.get(str(name), "time_unreadable"), there[0], cell=column.cell(there[0]))
     pattern = re.compile(_FORMATS[name])
     odd = next((at for at, cell in zip(there, full, strict=True) if not pattern.match(cell)), None)
     if odd is not None:
@@ -254,7 +257,7 @@ def _without_zone(column: Column, there: list[int], cells: list[str], notes: lis
     odd = next((at for at, zone in zip(there, zones, strict=True) if zone != zones[0]), None)
     if odd is not None:
         raise column.fault("time_zones", odd, cell=column.cell(odd), first=column.cell(there[0]))
-    notes.append(Message("fault.note.zone", {"file": column.file, "column": column.name, "zone": zones[0]}))
+    notes.append(Message("fault.note.zone", {"file": column.file, "column": shown(column.name), "zone": zones[0]}))
     return [match[1] for match in split if match]
 
 
@@ -270,7 +273,7 @@ def _year_first(column: Column, there: list[int], cells: list[str], notes: list[
         )
     if not (day_first.any() or month_first.any()):
         raise column.fault("day_month_unclear", there[0], cell=column.cell(there[0]))
-    order = "day" if day_first.any() else "month"
-    notes.append(Message(f"fault.note.{order}_first", {"file": column.file, "column": column.name}))
-    swapped = [(f[1], f[0]) if order == "day" else (f[0], f[1]) for f in fields]
+    key = "fault.note.day_first" if day_first.any() else "fault.note.month_first"
+    notes.append(Message(key, {"file": column.file, "column": shown(column.name)}))
+    swapped = [(f[1], f[0]) if day_first.any() else (f[0], f[1]) for f in fields]
     return [" ".join([f"{f[2]}-{m}-{d}", *f[3:]]) for f, (m, d) in zip(fields, swapped, strict=True)]

@@ -10,6 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from workbench.foreign import nearest, shown
 from workbench.manifest import Manifest
 from workbench.schema import BadInputError, Fault, Message
 
@@ -51,13 +52,6 @@ def read_manifest(path: Path) -> tuple[Manifest | None, list[Fault]]:
             raw = left
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """The known names that look most like `name`, or all of them (at most 20) where none does."""
-    by_lower = {k.lower(): k for k in known}
-    close = [by_lower[k] for k in difflib.get_close_matches(name.lower(), by_lower, n=3)]
-    return ", ".join(close or known[:20])
-
-
 def _toml(path: Path) -> dict[str, Any]:
     content = path.read_bytes()
     if len(content) > LARGEST:
@@ -68,12 +62,10 @@ def _toml(path: Path) -> dict[str, Any]:
         line = content.count(b"\n", 0, error.start) + 1
         raise BadInputError([Fault("fault.manifest.encoding", FILE, row=line)]) from None
     except tomllib.TOMLDecodeError as error:
-        reason, line, column = re.match(
-            r"(.*?)(?: \(at line (\d+), column (\d+)\)| \(at end of document\))?$", str(error), re.DOTALL
-        ).groups()  # type: ignore[union-attr]
-        last = content.count(b"\n") + 1
-        values = {"reason": reason[:120], "line": int(line or last), "column": int(column or 1)}
-        raise BadInputError([Fault("fault.manifest.syntax", FILE, row=int(line or last), values=values)]) from None
+        found = re.search(r"\(at line (\d+), column (\d+)\)$", str(error))
+        line, column = (int(found[1]), int(found[2])) if found else (content.count(b"\n") + 1, 1)
+        values = {"reason": shown(str(error).partition(" (at ")[0], 120), "line": line, "column": column}
+        raise BadInputError([Fault("fault.manifest.syntax", FILE, row=line, values=values)]) from None
 
 
 def _place(raw: Any, loc: Place) -> Place:
@@ -84,7 +76,7 @@ def _place(raw: Any, loc: Place) -> Place:
             break
         place.append(part)
         try:
-            raw = raw[part]  # type: ignore[call-overload, index]
+            raw = raw[part]  # type: ignore[index]
         except (KeyError, IndexError, TypeError):
             break
     return tuple(place)
@@ -127,7 +119,7 @@ def _fault(raw: dict[str, Any], place: Place, complaint: dict[str, Any]) -> Faul
     if kind == "value_error":
         needed = "entry" if raw["model"].get("format") == "python" else "file"
         return Fault("fault.key.missing", FILE, f"{dotted}.{needed}", values={"key": needed})
-    values["found"] = repr(complaint["input"])[:60]
+    values["found"] = shown(repr(complaint["input"]))
     if kind == "literal_error":
         return Fault(
             "fault.value.choice", FILE, dotted, values=values | {"expected": context["expected"].replace("'", "")}

@@ -1,12 +1,9 @@
-"""The files that a manifest names, and the rule that they lie inside the bundle."""
+"""The files that a manifest names, and the rule that they lie inside the bundle's folder."""
 
-import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from workbench.complaints import FILE
 from workbench.manifest import Manifest
-from workbench.schema import BadInputError, Fault
 
 
 def named_files(manifest: Manifest) -> Iterator[tuple[str, str]]:
@@ -35,30 +32,18 @@ def code_file(entry: str) -> str:
     return entry.partition(":")[0].replace(".", "/") + ".py"
 
 
-def safe_path(folder: Path, name: str, key: str) -> Path:
-    """The path of a regular file inside `folder`; `BadInputError` for anything else, above all for a way out of the folder."""
-    reason = _escape(folder, name)
-    if reason is not None:
-        raise BadInputError([Fault(f"fault.path.{reason}", FILE, key, values={"path": name[:80]})])
-    return folder / name
-
-
-def _escape(folder: Path, name: str) -> str | None:
-    """Why the file may not be read; None if it may."""
+def escape(folder: Path, name: str) -> str | None:
+    """Why the file may not be read; None if it is a regular file inside `folder`, reached by no link."""
     parts = PurePosixPath(name).parts
+    steps = [folder.joinpath(*parts[: i + 1]) for i in range(len(parts))]
     if not name.strip() or not name.isprintable() or name != name.strip():
         return "unreadable"
     if name.startswith(("/", "~")) or PureWindowsPath(name).drive or "\\" in name:
         return "absolute"
     if ".." in parts:
         return "outside"
-    path = folder
-    for part in parts:
-        path = path / part
-        if path.is_symlink():
-            return "link"
-    if not path.exists():
+    if any(step.is_symlink() for step in steps):
+        return "link"
+    if not (folder / name).is_file():
         return "missing"
-    if not stat.S_ISREG(path.stat().st_mode):
-        return "no_file"
-    return None if path.resolve().is_relative_to(folder.resolve()) else "outside"
+    return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from workbench.columns import Column, anything, numbers, texts, times
-from workbench.complaints import FILE, nearest
-from workbench.manifest import Manifest, PanelSection, ReturnsSection
+from workbench.foreign import nearest, shown
+from workbench.manifest import DatedTable, DecisionsSection, Manifest, PanelSection, PlainTable, ReturnsSection
 from workbench.schema import BadInputError, Fault, Floats, Message, Panel, Returns
 from workbench.tables import RawTable, read_table
 
@@ -40,8 +41,8 @@ class Sheet:
         """Whether the column that the manifest's `key` names is there; a fault if not."""
         if name in self.names:
             return True
-        values = {"column": name[:60], "key": key, "nearest": nearest(name, self.names)}
-        self.faults.append(Fault("fault.column.missing", self.file, name[:60], values=values))
+        values = {"column": shown(name), "key": key, "nearest": nearest(name, self.names)}
+        self.faults.append(Fault("fault.column.missing", self.file, shown(name), values=values))
         return False
 
     def numbers(self, name: str, key: str, *, gaps: bool = True) -> Floats:
@@ -58,7 +59,7 @@ class Sheet:
         self.refuse(name, "infinite", np.isinf(values))
         missing = np.isnan(values)
         if missing.all():
-            self.faults.append(Fault("fault.column.all_missing", self.file, name))
+            self.faults.append(Fault("fault.column.all_missing", self.file, shown(name)))
         elif not gaps:
             self.refuse(name, "missing_number", missing)
         return values
@@ -70,7 +71,7 @@ class Sheet:
             first = int(rows[0])
             values = {"cell": self.column(name).cell(first), "count": int(rows.size), **values}
             self.faults.append(
-                Fault(f"fault.column.{key}", self.file, name, row=first + self.raw.first_row, values=values)
+                Fault(f"fault.column.{key}", self.file, shown(name), row=first + self.raw.first_row, values=values)
             )
 
     def texts(self, name: str, key: str) -> NDArray[np.str_]:
@@ -215,54 +216,36 @@ _DECISIONS = {
 }
 
 
+_OTHERS = {"decisions": _DECISIONS, "holdings": _HOLDINGS, "universe": _UNIVERSE, "vintages": _VINTAGES}
+
+
 def read_tables(shelf: Shelf, manifest: Manifest, returns: Returns | None) -> Iterator[tuple[str, Reader]]:
     """(file, reader) of each of the other tables that the manifest names; a reader gives name, sheet and table, or raises."""
-    if manifest.decisions:
-        section = manifest.decisions
-        named = {role: getattr(section, role) for role in _DECISIONS if getattr(section, role)}
-        yield section.file, lambda: _table(shelf, "decisions", section.file, _DECISIONS, named, section.time)
-    if manifest.holdings:
-        held = manifest.holdings
-        yield (
-            held.file,
-            lambda: _table(shelf, "holdings", held.file, _HOLDINGS, _same(_HOLDINGS), held.time, "instrument"),
-        )
-    if manifest.universe:
-        file = manifest.universe.file
-        yield file, lambda: _table(shelf, "universe", file, _UNIVERSE, _same(_UNIVERSE))
-    if manifest.vintages:
-        prints = manifest.vintages.file
-        yield prints, lambda: _table(shelf, "vintages", prints, _VINTAGES, _same(_VINTAGES))
+    for name in _OTHERS:
+        section = getattr(manifest, name)
+        if section is not None:
+            yield section.file, partial(_table, shelf, name, section)
     if manifest.split and manifest.split.trial_returns:
-        trials = manifest.split.trial_returns
-        yield trials, lambda: _trials(shelf, trials, manifest, returns)
-
-
-def _same(wanted: Mapping[str, Wanted]) -> dict[str, str]:
-    return {name: name for name in wanted}
+        yield manifest.split.trial_returns, partial(_trials, shelf, manifest, returns)
 
 
 def _table(
-    shelf: Shelf,
-    section: str,
-    file: str,
-    wanted: Mapping[str, Wanted],
-    named: Mapping[str, str],
-    time: str | None = None,
-    entity: str | None = None,
+    shelf: Shelf, name: str, section: DecisionsSection | DatedTable | PlainTable
 ) -> tuple[str, Sheet, pd.DataFrame]:
-    sheet = shelf.sheet(file)
-    columns: dict[str, object] = {}
-    for role, name in named.items():
-        want = wanted[role]
-        if want.required or name in sheet.names:
-            columns[role] = _column(sheet, name, f"{section}.{role}", want)
-    index = sheet.times(time, f"{section}.time") if time else None
-    if time and not sheet.faults:
-        entities = np.asarray(columns[entity], np.str_) if entity else None
-        sheet.in_order(time, index, entities, twins=entity is None)
+    """One of the other tables, indexed by its time if it has one; [decisions] says what its columns are called."""
+    sheet, columns = shelf.sheet(section.file), dict[str, object]()
+    for role, want in _OTHERS[name].items():
+        column = getattr(section, role, role)
+        if column is not None and (want.required or column in sheet.names):
+            columns[role] = _column(sheet, column, f"{name}.{role}", want)
+    index = None
+    if not isinstance(section, PlainTable):
+        index = sheet.times(section.time, f"{name}.time")
+        entities = np.asarray(columns["instrument"], np.str_) if "instrument" in columns else None
+        if not sheet.faults:
+            sheet.in_order(section.time, index, entities, twins=entities is None)
     sheet.done()
-    return section, sheet, pd.DataFrame(columns, index)
+    return name, sheet, pd.DataFrame(columns, index)
 
 
 def _column(sheet: Sheet, name: str, key: str, want: Wanted) -> object:
@@ -277,20 +260,21 @@ def _column(sheet: Sheet, name: str, key: str, want: Wanted) -> object:
     if want.read == "any":
         return anything(sheet.column(name))
     cells = sheet.texts(name, key)
-    if want.choices and name in sheet.names and not any(fault.place == name for fault in sheet.faults):
+    if want.choices and name in sheet.names and not any(fault.place == shown(name) for fault in sheet.faults):
         sheet.refuse(name, "not_a_choice", ~np.isin(cells, want.choices), expected=", ".join(want.choices))
     return cells
 
 
-def _trials(shelf: Shelf, file: str, manifest: Manifest, returns: Returns | None) -> tuple[str, Sheet, pd.DataFrame]:
+def _trials(shelf: Shelf, manifest: Manifest, returns: Returns | None) -> tuple[str, Sheet, pd.DataFrame]:
     """A column a trial on the same dates as the returns."""
+    file = str(manifest.split.trial_returns) if manifest.split else ""
     sheet = shelf.sheet(file)
     time = (manifest.returns or manifest.panel).time
     index = sheet.times(time, "returns.time")
     sheet.in_order(time, index, None, twins=False)
     columns = {name: sheet.numbers(name, "split.trial_returns") for name in sheet.names if name != time}
     if not columns:
-        sheet.faults.append(Fault("fault.trials.none", FILE, "split.trial_returns", values={"file": file}))
+        sheet.faults.append(Fault("fault.trials.none", file))
     if index is not None and returns is not None and not sheet.faults and not index.equals(returns.table.index):
         both = min(len(index), len(returns.table))
         first = int(np.argmax(np.append(index[:both] != returns.table.index[:both], True)))

@@ -7,81 +7,49 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.lightgbm_text import CheckedText, read
+from workbench.forest import check_forest
+from workbench.lightgbm_text import RANKINGS, ModelText, read_text
 from workbench.schema import Floats, Message, ModelFailedError
 
-RANKINGS = ("lambdarank", "rank_xendcg")
-SWITCHES = [
-    "extra_trees",
-    "xgboost_dart_mode",
-    "uniform_drop",
-    "use_missing",
-    "zero_as_missing",
-    "feature_pre_filter",
-    "use_quantized_grad",
-    "quant_train_renew_leaf",
-    "stochastic_rounding",
-    "is_unbalance",
-    "boost_from_average",
-    "reg_sqrt",
-]
-SETTINGS = [
-    "boosting",
-    "learning_rate",
-    "num_leaves",
-    "max_depth",
-    "min_data_in_leaf",
-    "min_sum_hessian_in_leaf",
-    "data_sample_strategy",
-    "bagging_fraction",
-    "pos_bagging_fraction",
-    "neg_bagging_fraction",
-    "bagging_freq",
-    "feature_fraction",
-    "feature_fraction_bynode",
-    "max_delta_step",
-    "lambda_l1",
-    "lambda_l2",
-    "min_gain_to_split",
-    "drop_rate",
-    "max_drop",
-    "skip_drop",
-    "top_rate",
-    "other_rate",
-    "min_data_per_group",
-    "max_cat_threshold",
-    "cat_l2",
-    "cat_smooth",
-    "max_cat_to_onehot",
-    "monotone_constraints",
-    "monotone_constraints_method",
-    "monotone_penalty",
-    "feature_contri",
-    "path_smooth",
-    "interaction_constraints",
-    "max_bin",
-    "max_bin_by_feature",
-    "min_data_in_bin",
-    "bin_construct_sample_cnt",
-    "num_grad_quant_bins",
-    "scale_pos_weight",
-    "sigmoid",
-    "alpha",
-    "fair_c",
-    "poisson_max_delta_step",
-    "tweedie_variance_power",
-]
+SWITCHES = (
+    *("extra_trees", "xgboost_dart_mode", "uniform_drop", "use_missing", "zero_as_missing", "feature_pre_filter"),
+    *(
+        "use_quantized_grad",
+        "quant_train_renew_leaf",
+        "stochastic_rounding",
+        "is_unbalance",
+        "boost_from_average",
+        "reg_sqrt",
+    ),
+)
+SETTINGS = (
+    *("boosting", "learning_rate", "num_leaves", "max_depth", "min_data_in_leaf", "min_sum_hessian_in_leaf"),
+    *("data_sample_strategy", "bagging_fraction", "pos_bagging_fraction", "neg_bagging_fraction", "bagging_freq"),
+    *("feature_fraction", "feature_fraction_bynode", "max_delta_step", "lambda_l1", "lambda_l2", "min_gain_to_split"),
+    *("drop_rate", "max_drop", "skip_drop", "top_rate", "other_rate", "min_data_per_group", "max_cat_threshold"),
+    *("cat_l2", "cat_smooth", "max_cat_to_onehot", "monotone_constraints", "monotone_constraints_method"),
+    *("monotone_penalty", "feature_contri", "path_smooth", "interaction_constraints", "max_bin", "max_bin_by_feature"),
+    *("min_data_in_bin", "bin_construct_sample_cnt", "num_grad_quant_bins", "scale_pos_weight", "sigmoid", "alpha"),
+    *("fair_c", "poisson_max_delta_step", "tweedie_variance_power"),
+)
 
 
 def inspect(path: Path) -> tuple[str, ...]:
     """The model's feature names, in its order, after a full structural check of the file; `BadInputError` names every fault."""
-    return read(path).features
+    return checked(path).features
+
+
+def checked(path: Path) -> ModelText:
+    """The model file as text that the library may read; `BadInputError` for any other."""
+    text = read_text(path)
+    check_forest(path.name, text.trees, len(text.features))
+    return text
 
 
 class LightGBM:
     """A checked model in the library's hands; lives in a worker. Outputs are raw scores: returns, or log-odds for `binary`."""
 
-    def __init__(self, checked: CheckedText) -> None:
+    def __init__(self, checked: ModelText) -> None:
         import lightgbm  # noqa: PLC0415 - heavy, and native: only a worker comes here
 
         self._library = lightgbm
@@ -96,14 +64,14 @@ class LightGBM:
     @property
     def n_trees(self) -> int:
         """How many trees the file holds."""
-        return self._checked.n_trees
+        return len(self._checked.trees)
 
     def predict(self, rows: Floats) -> Floats:
         """(n, d) in the model's order -> raw scores (n,); missing values go the way that the model learnt."""
         return np.asarray(self._run(rows, raw_score=True), np.float64)
 
     def contributions(self, rows: Floats) -> tuple[Floats, Floats]:
-        """(n, d) -> exact path-dependent Shapley values (n, d) and base values (n,) (Lundberg et al. 2020, algorithm 2)."""
+        """(n, d) -> exact path-dependent Shapley values (n, d) and base values (n,) (Lundberg et al. 2020)."""
         values = np.asarray(self._run(rows, pred_contrib=True), np.float64)
         return values[:, :-1], values[:, -1]
 
@@ -127,11 +95,13 @@ class LightGBM:
         for fit, held_out in zip(train & np.isfinite(y), test, strict=True):
             if not held_out.any():
                 continue
-            data = self._library.Dataset(rows[fit], y[fit], feature_name=list(self.feature_names), **self._columns())
+            data = self._library.Dataset(
+                rows[fit], y[fit], feature_name=list(self.feature_names), categorical_feature=self._categorical()
+            )
             booster = self._library.train(params, data, self.n_trees)
             total[held_out] += booster.predict(rows[held_out], raw_score=True, num_threads=_threads(len(rows)))
             times += held_out
-        return np.divide(total, times, out=np.full(len(rows), np.nan), where=times > 0)
+        return np.where(times > 0, total / np.maximum(times, 1), np.nan)
 
     def _learner(self, seed: int, n: int) -> dict[str, object]:
         """The file's own parameters, only those that steer learning: a file may not name other files, ports or devices."""
@@ -144,10 +114,10 @@ class LightGBM:
         fixed = {"objective": objective, "seed": seed, "deterministic": True, "force_row_wise": True, "verbosity": -1}
         return {**given, **fixed, "num_threads": _threads(n)}
 
-    def _columns(self) -> dict[str, list[int]]:
+    def _categorical(self) -> list[int]:
         listed = self._checked.parameters.get("categorical_feature", "")
         numbers = [int(number) for number in listed.split(",") if number.isdigit()]
-        return {"categorical_feature": [number for number in numbers if number < len(self.feature_names)]}
+        return [number for number in numbers if number < len(self.feature_names)]
 
 
 def _threads(n: int) -> int:
@@ -158,7 +128,7 @@ def _threads(n: int) -> int:
 def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -> LightGBM:
     """Check the file once more and load it; in a worker only. Rows will come as `features`: one a feature of the model."""
     del entry
-    model = LightGBM(read(path))
+    model = LightGBM(checked(path))
     if features and len(features) != len(model.feature_names):
         values = {"found": len(features), "expected": len(model.feature_names)}
         raise ModelFailedError(Message("fault.model.width", values))
