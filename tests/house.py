@@ -18,6 +18,7 @@ FLOORS = {
         (
             "budget text shipped manifest wire durable fonts",
             "schema supervisor",
+            "model",
             "columns decision lightgbm_text smoothing tables trees",
             "bundles explain ledger models request",
             "worker desk checklist",
@@ -25,7 +26,7 @@ FLOORS = {
             "checks",
             "audit charts redact power",
             "report snapshot",
-            "console",
+            "console cli_options",
             "cli pages",
         )
     )

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from enum import StrEnum
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench import __version__, console
+from workbench.cli_options import At, Bundle, Entity, FailOn, Json, Lang, Language, Seed, Trust, helped
 from workbench.text import LANGUAGES, say, text
 
 if TYPE_CHECKING:
@@ -25,48 +25,18 @@ DONE, FOUND, BAD_INPUT, MODEL_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 DEFAULT_PORT = 8501
 
 
-def _help(word: str) -> str:
-    """--help is built before options are read, so its language comes from the environment alone."""
-    lang = os.environ.get("WORKBENCH_LANG", "en")
-    return text(f"cli.help.{word}", lang if lang in LANGUAGES else "en")
-
-
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help=_help("workbench"),
+    help=helped("workbench"),
 )
-
-
-class Lang(StrEnum):
-    """Languages of sentences."""
-
-    en = "en"
-    zh = "zh"
-
-
-class FailOn(StrEnum):
-    """The mildest outcome that makes the exit status 1."""
-
-    fail = "fail"
-    warn = "warn"
-    not_run = "not_run"
-
-
-Bundle = Annotated[str, typer.Argument(help=_help("bundle"))]
-Language = Annotated[Lang, typer.Option("--lang", envvar="WORKBENCH_LANG", help=_help("lang"))]
-Json = Annotated[str | None, typer.Option("--json", metavar="FILE", help=_help("json"))]
-Seed = Annotated[int, typer.Option(help=_help("seed"))]
-Trust = Annotated[bool, typer.Option("--trust-code", help=_help("trust"))]
-At = Annotated[str | None, typer.Option(help=_help("at"))]
-Entity = Annotated[str | None, typer.Option(help=_help("entity"))]
 
 
 @app.callback(invoke_without_command=True)
 def _root(
-    version: Annotated[bool, typer.Option("--version", help=_help("version"))] = False,
-    debug: Annotated[bool, typer.Option("--debug", help=_help("debug"))] = False,
+    version: Annotated[bool, typer.Option("--version", help=helped("version"))] = False,
+    debug: Annotated[bool, typer.Option("--debug", help=helped("debug"))] = False,
 ) -> None:
     del debug  # read by main(), which also has to know it when parsing fails
     if version:
@@ -74,11 +44,11 @@ def _root(
         raise typer.Exit
 
 
-@app.command("app", help=_help("app_command"))
+@app.command("app", help=helped("app_command"))
 def open_app(
-    folders: Annotated[list[str] | None, typer.Argument(help=_help("folders"))] = None,
-    port: Annotated[int | None, typer.Option(help=_help("port"))] = None,
-    headless: Annotated[bool, typer.Option("--headless", help=_help("headless"))] = False,
+    folders: Annotated[list[str] | None, typer.Argument(help=helped("folders"))] = None,
+    port: Annotated[int | None, typer.Option(help=helped("port"))] = None,
+    headless: Annotated[bool, typer.Option("--headless", help=helped("headless"))] = False,
     lang: Language = Lang.en,
 ) -> None:
     """Open the app on the shipped bundles and on the folders given."""
@@ -109,7 +79,7 @@ def _free(port: int) -> bool:
     return True
 
 
-@app.command(help=_help("validate_command"))
+@app.command(help=helped("validate_command"))
 def validate(bundle: Bundle, lang: Language = Lang.en, json_file: Json = None, trust_code: Trust = False) -> None:
     """Read everything and say what is wrong with it, all faults at once."""
     from workbench.schema import BadInputError
@@ -133,13 +103,13 @@ def validate(bundle: Bundle, lang: Language = Lang.en, json_file: Json = None, t
     console.out.print(text("cli.valid", lang, bundle=found.name, **facts))
 
 
-@app.command(help=_help("explain_command"))
+@app.command(help=helped("explain_command"))
 def explain(
     bundle: Bundle,
     at: At = None,
     entity: Entity = None,
-    method: Annotated[str, typer.Option(help=_help("method"))] = "auto",
-    budget_ms: Annotated[float | None, typer.Option(min=1, help=_help("budget"))] = None,
+    method: Annotated[str, typer.Option(help=helped("method"))] = "auto",
+    budget_ms: Annotated[float | None, typer.Option(min=1, help=helped("budget"))] = None,
     seed: Seed = 0,
     lang: Language = Lang.en,
     json_file: Json = None,
@@ -159,12 +129,12 @@ def explain(
     raise typer.Exit(DONE if len(answer.values) else MODEL_FAILED)
 
 
-@app.command(help=_help("audit_command"))
+@app.command(help=helped("audit_command"))
 def audit(
     bundle: Bundle,
-    checklist: Annotated[str, typer.Option(help=_help("checklist"))] = "fixed_income_plus",
-    pdf: Annotated[Path | None, typer.Option(help=_help("pdf"))] = None,
-    fail_on: Annotated[FailOn, typer.Option(help=_help("fail_on"))] = FailOn.fail,
+    checklist: Annotated[str, typer.Option(help=helped("checklist"))] = "fixed_income_plus",
+    pdf: Annotated[Path | None, typer.Option(help=helped("pdf"))] = None,
+    fail_on: Annotated[FailOn, typer.Option(help=helped("fail_on"))] = FailOn.fail,
     seed: Seed = 0,
     lang: Language = Lang.en,
     json_file: Json = None,
@@ -186,11 +156,11 @@ def audit(
     raise typer.Exit(FOUND if _at_or_above(report, fail_on) else DONE)
 
 
-@app.command(help=_help("snapshot_command"))
+@app.command(help=helped("snapshot_command"))
 def snapshot(
     bundle: Bundle,
-    chart: Annotated[str, typer.Argument(help=_help("chart"))],
-    file: Annotated[Path, typer.Option("--out", help=_help("out"))],
+    chart: Annotated[str, typer.Argument(help=helped("chart"))],
+    file: Annotated[Path, typer.Option("--out", help=helped("out"))],
     at: At = None,
     entity: Entity = None,
     seed: Seed = 0,
@@ -214,11 +184,11 @@ def snapshot(
     console.err.print(text("cli.written", lang, path=file))
 
 
-@app.command(help=_help("records_command"))
+@app.command(help=helped("records_command"))
 def records(
     json_file: Json = None,
-    limit: Annotated[int, typer.Option(min=1, help=_help("limit"))] = 20,
-    verify: Annotated[bool, typer.Option("--verify", help=_help("verify"))] = False,
+    limit: Annotated[int, typer.Option(min=1, help=helped("limit"))] = 20,
+    verify: Annotated[bool, typer.Option("--verify", help=helped("verify"))] = False,
     lang: Language = Lang.en,
 ) -> None:
     """Show the ledger of explanations and audits: how long each took, what was over budget."""

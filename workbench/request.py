@@ -8,7 +8,8 @@ import numpy as np
 
 from workbench import __version__, decision
 from workbench.budget import Deadline
-from workbench.schema import Estimate, Explanation, Floats, Message, ModelFile, StrategyBundle
+from workbench.model import Estimate
+from workbench.schema import Explanation, Floats, Message, ModelFile, StrategyBundle
 from workbench.wire import Arrays, Head
 
 # Doubles add up to about 1e-13 of the spread; beyond this line the values do not belong to the prediction.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,25 +64,6 @@ class ModelFailedError(Exception):
     def __init__(self, message: Message) -> None:
         super().__init__(f"{message.key} {dict(message.values)}")
         self.message = message
-
-
-class Model(Protocol):
-    """What a file in models/ loads: named columns in, one number a row out. Lives in a worker only."""
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """Column names in the model's own order."""
-
-    def predict(self, rows: Floats) -> Floats:
-        """(n, d) in the model's order -> (n,), in the space that its contributions add up to (raw scores for classifiers)."""
-
-
-@runtime_checkable
-class TreeModel(Model, Protocol):
-    """A model that knows its own exact path-dependent Shapley values."""
-
-    def contributions(self, rows: Floats) -> tuple[Floats, Floats]:
-        """(n, d) -> Shapley values (n, d) and base values (n,)."""
 
 
 @dataclass(frozen=True)
@@ -158,21 +139,6 @@ class StrategyBundle:
         """The feature's declared family, or `other`."""
         section = self.manifest.features.get(feature)
         return section.family if section else "other"
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What an explainer yields for one row: values (d,), their standard errors (d,), 0 where exact, and the base value.
-
-    `settled`: no more work would change it by anything that matters.
-    """
-
-    values: Floats
-    base_values: float
-    std_error: Floats
-    exact: bool
-    settled: bool
-    samples: int | None = None
 
 
 @dataclass(frozen=True)

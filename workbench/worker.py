@@ -21,7 +21,7 @@ import numpy as np
 
 from workbench import explain, models
 from workbench.budget import Deadline
-from workbench.schema import Model
+from workbench.model import Model
 from workbench.wire import Arrays, Head, PeerGoneError, receive, send
 
 MEMORY_LIMIT = 8 << 30

@@ -12,7 +12,8 @@ from typing import Protocol, cast
 import numpy as np
 
 from workbench.budget import Deadline
-from workbench.schema import Estimate, Floats, Model
+from workbench.model import Estimate, Model
+from workbench.schema import Floats
 
 
 class Explainer(Protocol):

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from workbench.budget import Deadline
-from workbench.schema import Estimate, Floats, Model
+from workbench.model import Estimate, Model
+from workbench.schema import Floats
 
 EXACT = False
 SHARE_OF_REST = 0.25

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from workbench.budget import Deadline
-from workbench.schema import Estimate, Floats, Model, TreeModel
+from workbench.model import Estimate, Model, TreeModel
+from workbench.schema import Floats
 
 EXACT = True
 

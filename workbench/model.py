@@ -1,0 +1,40 @@
+"""What a model is to those who explain it, inside a worker, and what an explainer makes of it."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from workbench.schema import Floats
+
+
+class Model(Protocol):
+    """What a file in models/ loads: named columns in, one number a row out. Lives in a worker only."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Column names in the model's own order."""
+
+    def predict(self, rows: Floats) -> Floats:
+        """(n, d) in the model's order -> (n,), in the space that its contributions add up to (raw scores for classifiers)."""
+
+
+@runtime_checkable
+class TreeModel(Model, Protocol):
+    """A model that knows its own exact path-dependent Shapley values."""
+
+    def contributions(self, rows: Floats) -> tuple[Floats, Floats]:
+        """(n, d) -> Shapley values (n, d) and base values (n,)."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an explainer yields for one row: values (d,), their standard errors (d,), 0 where exact, and the base value.
+
+    `settled`: no more work would change it by anything that matters.
+    """
+
+    values: Floats
+    base_values: float
+    std_error: Floats
+    exact: bool
+    settled: bool
+    samples: int | None = None
