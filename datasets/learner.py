@@ -1,5 +1,6 @@
 """LightGBM, fitted the same way every time: one thread, fixed seeds, yearly on an expanding window that ends well before it is used."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -82,11 +83,16 @@ def walk_forward(
     return models
 
 
+def served(index: pd.DatetimeIndex, models: list[Live]) -> Iterator[tuple[Live, pd.DatetimeIndex]]:
+    """Each model with the rows that it served."""
+    for i, model in enumerate(models):
+        until = models[i + 1].since if i + 1 < len(models) else index[-1] + pd.Timedelta(days=1)
+        yield model, index[(index >= model.since) & (index < until)]
+
+
 def live_predictions(X: pd.DataFrame, models: list[Live]) -> pd.Series:
     """What the model of each day said on that day, from the first live day on."""
-    ends = [m.since for m in models[1:]] + [X.index[-1] + pd.Timedelta(days=1)]
-    parts = [predict(m.booster, X[(X.index >= m.since) & (X.index < end)]) for m, end in zip(models, ends, strict=True)]
-    return pd.concat(parts)
+    return pd.concat([predict(model.booster, X.loc[rows]) for model, rows in served(X.index, models)])
 
 
 def choose(X: pd.DataFrame, y: pd.Series, first_live: str, horizon: int) -> Config:

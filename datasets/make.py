@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from bundle import Bundle, write
 from plants import borrowed_tomorrow, equity_in_a_bond_coat, fair_weather_model
-from strategies import l_income_replica, us_rates_plus_tilt, us_rates_plus_volatility
+from replica import l_income_replica
+from strategies import us_rates_plus_tilt, us_rates_plus_volatility
 
 HERE = Path(__file__).parent
 RECIPES: dict[str, Callable[[], Bundle]] = {

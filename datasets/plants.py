@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 from bundle import Bundle, declare, panel
 from features import LEVELS, TILT, Feature
@@ -13,9 +14,7 @@ from strategies import GOVERNANCE, HORIZON, YEARS, by_year, markdown, returns_se
 PRICED = (0.94, 0.06)  # the hidden sleeve's price tells a little of each market move a day late
 SMOOTHED = (0.6, 0.3, 0.1)
 HIDDEN = 0.30
-COAT = tuple(
-    f for f in TILT if f.name not in {"y10", "real_y10"}
-)  # no rate levels: it is not the weather that fails here
+COAT = tuple(f for f in TILT if f.name not in {"y10", "real_y10"})  # without rate levels, whose range is another plant
 
 
 def convolved(returns: pd.Series, weights: tuple[float, ...]) -> pd.Series:
@@ -35,25 +34,25 @@ def tomorrow(feature: Feature) -> Feature:
 
 def shuffled_folds(X: pd.DataFrame, y: pd.Series, config: Config, folds: int = 5) -> pd.Series:
     """Predictions in folds of rows drawn at random: nearly every test row has neighbours in training that share its label."""
-    fold = pd.Series(range(len(X)), X.index).sample(frac=1, random_state=7) % folds
-    parts = [
-        predict(
-            fit(X[fold.reindex(X.index) != k], y[fold.reindex(X.index) != k], config), X[fold.reindex(X.index) == k]
-        )
-        for k in range(folds)
-    ]
+    fold = np.random.default_rng(7).permutation(len(X)) % folds
+    parts = [predict(fit(X[fold != k], y[fold != k], config), X[fold == k]) for k in range(folds)]
     return pd.concat(parts).sort_index()
+
+
+def borrowed_panel(base: pd.DataFrame) -> pd.DataFrame:
+    """The tilt's panel with the planted features under the honest names; it ends ten rows early, where tomorrow runs out."""
+    label = ahead(base["c_fund"], HORIZON) - ahead(base["f_fund"], HORIZON)
+    table = panel(base, TILT, label, first=FIRST, last=base.loc[:LAST].index[-11])
+    for feature in TILT:
+        made = tomorrow(feature).make(base).shift(feature.lag)
+        table[feature.column] = made.loc[table.index].round(DECIMALS)
+    return table
 
 
 def borrowed_tomorrow() -> Bundle:
     """The tilt again, with tomorrow's stress index under yesterday's name, centred momentum, and shuffled validation."""
     base, funds = market(), fund_returns(market())
-    label = ahead(base["c_fund"], HORIZON) - ahead(base["f_fund"], HORIZON)
-    last = base.loc[:LAST].index[-11]
-    table = panel(base, TILT, label, first=FIRST, last=last)
-    for feature in TILT:
-        made = tomorrow(feature).make(base).shift(feature.lag)
-        table[feature.column] = made.loc[table.index].round(DECIMALS)
+    table = borrowed_panel(base)
     X, y = table[[f.column for f in TILT]], table["target"]
     config, first = Config(16, 20, 200), X.index.searchsorted(pd.Timestamp(2019, 1, 1))
     models = [Live(X.index[first], X.index[first - 1], fit(X[:first], y[:first], config))]
