@@ -5,7 +5,6 @@ native code itself, so that its children start with clean thread pools.
 """
 
 import ctypes
-import importlib
 import os
 import resource
 import signal
@@ -115,8 +114,7 @@ class Worker:
 def zygote(control: socket.socket) -> None:
     """Fork a worker for every socket that comes over `control`, answering with its process id; end when the desk hangs up."""
     for name in models.formats():
-        for library in getattr(models.find(name), "PRELOAD", ()):
-            importlib.import_module(library)
+        getattr(models.find(name), "preload", lambda: None)()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         _, handed, _, _ = socket.recv_fds(control, 1, 1)

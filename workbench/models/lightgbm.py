@@ -1,6 +1,8 @@
 """LightGBM models: the check of `lightgbm_text` first, then, in a worker only, the library."""
 
 import os
+import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.forest import check_forest
-from workbench.lightgbm_text import RANKINGS, ModelText, read_text
+from workbench.lightgbm_text import RANKINGS, ModelText, check_sizes, read_text
 from workbench.schema import Floats, Message, ModelFailedError
 
 SWITCHES = (
@@ -43,6 +45,7 @@ def checked(path: Path) -> ModelText:
     """The model file as text that the library may read; `BadInputError` for any other."""
     text = read_text(path)
     check_forest(path.name, text.trees, len(text.features))
+    check_sizes(path.name, text)
     return text
 
 
@@ -123,6 +126,20 @@ class LightGBM:
 def _threads(n: int) -> int:
     """One thread for few rows (waking a pool costs more than it gives), at most four for many."""
     return 1 if n < 64 else min(4, os.cpu_count() or 1)  # noqa: PLR2004
+
+
+def preload() -> None:
+    """Import the library before there is a model, so that a worker is ready in milliseconds.
+
+    Hidden from it while it looks around: scikit-learn, which it wants for wrappers that nobody here uses, and which takes
+    longer to import than all the rest.
+    """
+    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type] # None is how Python spells "not to be found"
+    try:
+        import_module("lightgbm")
+    finally:
+        if sys.modules["sklearn"] is None:
+            del sys.modules["sklearn"]
 
 
 def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -> LightGBM:
