@@ -65,12 +65,8 @@ class Forest:
         self.faults.append(Fault(f"fault.lightgbm.{key}", self.file, f"Tree={tree} {place}", values=values))
 
     def check_numbers(self, n_features: int) -> None:
-        """Reals are finite; features, decisions and counts lie in their ranges."""
-        for key, owner in (
-            ("leaf_value", self.tree_of_leaf),
-            ("threshold", self.tree_of),
-            ("shrinkage", np.arange(len(self.trees))),
-        ):
+        """Leaves are finite; features, decisions and counts lie in their ranges."""
+        for key, owner in (("leaf_value", self.tree_of_leaf), ("shrinkage", np.arange(len(self.trees)))):
             for at in np.flatnonzero(~np.isfinite(self._flat(key)))[:MOST_FAULTS]:
                 self._add("number", int(owner[at]), key, found="inf")
         for key, owner, low, high in (
@@ -87,7 +83,7 @@ class Forest:
         """A categorical node's threshold is an index into its tree's bit sets, and these are there."""
         threshold, categorical = self._flat("threshold"), self._whole("decision_type") % 2 == 1
         sets = np.array([int(tree["num_cat"]) for tree in self.trees])
-        inside = (threshold >= 0) & (threshold < sets[self.tree_of]) & (threshold % 1 == 0)
+        inside = (threshold >= 0) & (threshold < sets[self.tree_of]) & (np.trunc(threshold) == threshold)
         for at in np.flatnonzero(categorical & ~inside)[:MOST_FAULTS]:
             high = int(sets[self.tree_of[at]]) - 1
             self._add("range", int(self.tree_of[at]), "threshold", found=float(threshold[at]), low=0, high=high)

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from workbench.foreign import shown
@@ -25,6 +26,8 @@ OBJECTIVES = (
 
 # Just what the library writes: whatever else its own number parser meets ends in an abort.
 _REAL = re.compile(r"(?:-?\d++(?:\.\d++)?+(?:e[+-]?\d++)?+(?: (?!$)|$))*+")
+# A split that parts only missing from present has the threshold inf; a gain may overflow.
+_LIMIT = re.compile(r"(?:-?(?:\d++(?:\.\d++)?+(?:e[+-]?\d++)?+|inf)(?: (?!$)|$))*+")
 _GAIN = re.compile(r"(?:-?(?:\d++(?:\.\d++)?+(?:e[+-]?\d++)?+|inf|nan)(?: (?!$)|$))*+")
 _WHOLE = re.compile(r"(?:-?\d{1,10}+(?: (?!$)|$))*+")
 _OBJECTIVE = re.compile(rf"(?:{'|'.join(OBJECTIVES)})(?: sqrt| sigmoid:(?=[0-9.]*[1-9])\d+(?:\.\d+)?(?:e[+-]?\d+)?)?")
@@ -32,7 +35,7 @@ _PARAMETER = re.compile(r"\[([a-z0-9_]+): ?(.*)\]")
 
 _NODES = {
     "split_feature": _WHOLE,
-    "threshold": _REAL,
+    "threshold": _LIMIT,
     "decision_type": _WHOLE,
     "left_child": _WHOLE,
     "right_child": _WHOLE,
@@ -61,6 +64,7 @@ class ModelText:
     text: str
     features: tuple[str, ...]
     trees: tuple[Section, ...]
+    sizes: tuple[int, ...]
     objective: str | None
     parameters: Mapping[str, str]
 
@@ -81,9 +85,25 @@ def read_text(path: Path) -> ModelText:
     for i, tree in enumerate(trees):
         _lengths(file, i, tree, faults)
     _stop(faults)
-    _sizes(file, header["tree_sizes"], body, faults)
-    _stop(faults)
-    return ModelText(f"{head}{body}end of trees\n", features, tuple(trees), header.get("objective"), parameters)
+    sizes = tuple(int(size) for size in header["tree_sizes"].split(" "))
+    text = f"{head}{body}end of trees\n"
+    return ModelText(text, features, tuple(trees), sizes, header.get("objective"), parameters)
+
+
+def check_sizes(file: str, model: ModelText) -> None:
+    """`tree_sizes` must be the bytes of each section: the library jumps by them. Asked last, as any edit breaks them."""
+    if len(model.sizes) != len(model.trees):
+        values = {"found": len(model.trees), "expected": len(model.sizes)}
+        raise BadInputError([Fault("fault.lightgbm.tree_count", file, "tree_sizes", values=values)])
+    starts = [match.start() for match in re.finditer(r"^Tree=", model.text, re.MULTILINE)]
+    found = [end - start for start, end in pairwise([*starts, len(model.text) - len("end of trees\n")])]
+    _stop(
+        [
+            Fault("fault.lightgbm.tree_size", file, f"Tree={i}", values={"found": size, "expected": expected})
+            for i, (size, expected) in enumerate(zip(found, model.sizes, strict=True))
+            if size != expected
+        ]
+    )
 
 
 def _stop(faults: Sequence[Fault]) -> None:
@@ -212,20 +232,6 @@ def _lengths(file: str, i: int, tree: Section, faults: list[Fault]) -> None:
             values = {"found": found, "expected": size, "leaves": leaves}
             faults.append(Fault("fault.lightgbm.length", file, f"Tree={i} {key}", values=values))
             return
-
-
-def _sizes(file: str, sizes: str, body: str, faults: list[Fault]) -> None:
-    """`tree_sizes` are the bytes of each section: the library jumps by them."""
-    expected = [int(size) for size in sizes.split(" ")]
-    starts = [match.start() for match in re.finditer(r"^Tree=", body, re.MULTILINE)]
-    if len(expected) != len(starts):
-        values = {"found": len(starts), "expected": len(expected)}
-        faults.append(Fault("fault.lightgbm.tree_count", file, "tree_sizes", values=values))
-        return
-    for i, (start, end, size) in enumerate(zip(starts, [*starts[1:], len(body)], expected, strict=True)):
-        if end - start != size:
-            values = {"found": end - start, "expected": size}
-            faults.append(Fault("fault.lightgbm.tree_size", file, f"Tree={i}", values=values))
 
 
 def _parameters(file: str, tail: str, faults: list[Fault]) -> dict[str, str]:
