@@ -7,8 +7,8 @@ from chart_specimens import bundle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.charts import render
-from workbench.charts.curve import alt_text, nav_curve, paths, thin
+from workbench.charts import render, theme
+from workbench.charts.curve import alt_text, nav_curve, paths
 
 
 def test_growth_and_drawdown_by_hand():
@@ -49,7 +49,7 @@ def test_no_returns_is_said():
 @settings(max_examples=30, deadline=None)
 def test_thinning_keeps_first_last_and_deepest(rows, seed):
     path = np.random.default_rng(seed).normal(size=rows).cumsum()
-    kept = thin(path)
+    kept = theme.thin(path)
     assert {0, rows - 1, int(path.argmin())} <= set(kept)
     assert len(kept) <= 1504
     assert kept == sorted(kept)

@@ -7,10 +7,8 @@ import numpy as np
 import pandas as pd
 
 from workbench.charts import theme
-from workbench.schema import Floats, StrategyBundle
+from workbench.schema import StrategyBundle
 from workbench.text import text
-
-POINTS = 1500
 
 
 def nav_curve(bundle: StrategyBundle, lang: str) -> alt.VConcatChart:
@@ -21,15 +19,15 @@ def nav_curve(bundle: StrategyBundle, lang: str) -> alt.VConcatChart:
     title = text("chart.curve.title", lang, bundle=bundle.name)
     words = alt_text(bundle, lang)
     if bundle.returns is None:
-        return theme.finish(alt.vconcat(theme.sentence(words)), title, [provenance(bundle, lang)], words)
+        return theme.finish(alt.vconcat(theme.sentence(words)), title, [_marked(bundle, lang)], words)
     nav, drawdown = paths(bundle)
-    kept = thin(drawdown["strategy"].to_numpy(np.float64))
+    kept = theme.thin(drawdown["strategy"].to_numpy(np.float64))
     names = {role: text(f"chart.curve.{role}", lang) for role in nav.columns}
     upper = theme.stack(_lines(nav.iloc[kept], names, lang, upper=True)).properties(width=theme.WIDTH, height=240)
     limit = bundle.manifest.mandate.max_drawdown if bundle.manifest.mandate else None
     drawn = [_lines(drawdown.iloc[kept], names, lang, upper=False), *([] if limit is None else _limit(limit, lang))]
     lower = theme.stack(*drawn).properties(width=theme.WIDTH, height=120)
-    return theme.finish(alt.vconcat(upper, lower), title, [provenance(bundle, lang)], words)
+    return theme.finish(alt.vconcat(upper, lower), title, [_marked(bundle, lang)], words)
 
 
 def paths(bundle: StrategyBundle) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -46,20 +44,13 @@ def paths(bundle: StrategyBundle) -> tuple[pd.DataFrame, pd.DataFrame]:
     return nav, drawdown
 
 
-def thin(drawdown: Floats, points: int = POINTS) -> list[int]:
-    """Positions of at most about `points` rows that keep the shape: of each stretch the first, the last, the deepest, the highest."""
-    if len(drawdown) <= points:
-        return list(range(len(drawdown)))
-    kept: set[int] = set()
-    for stretch in np.array_split(np.arange(len(drawdown)), points // 4):
-        part = drawdown[stretch]
-        kept |= {int(stretch[0]), int(stretch[-1]), int(stretch[part.argmin()]), int(stretch[part.argmax()])}
-    return sorted(kept)
-
-
 def provenance(bundle: StrategyBundle, lang: str) -> str:
     """Real, public data or reconstructed, as the manifest declares; that it declares nothing is said too."""
     return text(f"chart.figures.{bundle.manifest.evidence.figures or 'undeclared'}", lang)
+
+
+def _marked(bundle: StrategyBundle, lang: str) -> str:
+    return text("chart.curve.figures", lang, what=provenance(bundle, lang))
 
 
 def alt_text(bundle: StrategyBundle, lang: str) -> str:
@@ -88,7 +79,7 @@ def alt_text(bundle: StrategyBundle, lang: str) -> str:
     limit = bundle.manifest.mandate.max_drawdown if bundle.manifest.mandate else None
     if limit is not None:
         said += text("chart.curve.alt_limit", lang, limit=theme.amount(limit, "return"))
-    return said + provenance(bundle, lang)
+    return said + _marked(bundle, lang)
 
 
 def _lines(frame: pd.DataFrame, names: dict[str, str], lang: str, *, upper: bool) -> alt.Chart:

@@ -123,6 +123,9 @@ def _bars(columns: list[list[Any]], names: list[str]) -> list[alt.Chart]:
 
 
 def _lines(columns: list[list[Any]], names: list[str]) -> list[alt.Chart]:
+    series = [np.array([np.nan if v is None else v for v in column], dtype=np.float64) for column in columns[1:]]
+    kept = sorted(set().union(*(theme.thin(values) for values in series)))
+    columns = [[column[i] for i in kept] for column in columns]
     moments = _moments(columns[0])
     first = columns[0] if moments is None else [theme.milliseconds(m) for m in moments]
     records = _melt(first, columns[1:], names[1:])

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.fonts import FAMILY, MISSING
+from workbench.schema import Floats
 
 Surface = Literal["light", "dark"]
 Chart = TypeVar("Chart", alt.LayerChart, alt.VConcatChart)
@@ -27,6 +28,7 @@ LIMIT = "#c2417c"
 SERIES = [UP, DOWN, "#009e73", "#a86fb5", NEUTRAL, "#b58900"]
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3]]
 WIDTH = 620
+POINTS = 1500
 YEARS, MONTHS = 4 * 366, 90
 FONTS = f"{FAMILY}, Noto Sans SC, PingFang SC, Microsoft YaHei, sans-serif"
 INK = {
@@ -34,6 +36,7 @@ INK = {
     "dark": {"text": "#eef1f5", "quiet": "#a9b2bf", "grid": "#343b46", "paper": "#0e1117"},
 }
 MINUS = "−"
+alt.data_transformers.enable("default", max_rows=None)  # figures are thinned here, by what must stay visible
 STEERING = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 
 
@@ -47,6 +50,7 @@ def config(surface: Surface | None = None) -> dict[str, Any]:
         "title": {"fontSize": 16, "subtitleFontSize": 12, "anchor": "start", "offset": 14, "subtitlePadding": 5},
         "text": {"fontSize": 12, "color": NEUTRAL},
         "view": {"stroke": None},
+        "mark": {"aria": False},  # the figure speaks once, by its alt text, not mark by mark
         "concat": {"spacing": 10},
     }
     if surface is None:
@@ -67,9 +71,9 @@ def finish(chart: Chart, title: str, subtitle: list[str], alt_text: str) -> Char
     return finished
 
 
-def rows(records: list[dict[str, Any]]) -> alt.InlineData:
+def rows(records: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows of data under neutral field names; what is not a finite number becomes null."""
-    return alt.InlineData(values=[{name: plain(value) for name, value in record.items()} for record in records])
+    return pd.DataFrame([{name: plain(value) for name, value in record.items()} for record in records])
 
 
 def plain(value: Any) -> Any:
@@ -204,3 +208,14 @@ def time_axis(index: pd.DatetimeIndex, *, labels: bool = True) -> alt.Axis:
 def fixed(value: float, places: int) -> str:
     """A number with a fixed count of decimals and a true minus sign."""
     return f"{value:.{places}f}".replace("-", MINUS)
+
+
+def thin(series: Floats, points: int = POINTS) -> list[int]:
+    """Positions of at most about `points` values that keep the shape: of each stretch the first, the last, the lowest, the highest."""
+    if len(series) <= points:
+        return list(range(len(series)))
+    kept: set[int] = set()
+    for stretch in np.array_split(np.arange(len(series)), points // 4):
+        part = np.nan_to_num(series[stretch])
+        kept |= {int(stretch[0]), int(stretch[-1]), int(stretch[part.argmin()]), int(stretch[part.argmax()])}
+    return sorted(kept)

@@ -147,7 +147,11 @@ def _layers(steps: list[Step], output: str, lang: str) -> alt.LayerChart:
     base = alt.Chart(data).encode(y=y)
     tips = [alt.Tooltip(f"{f}:N", title=text(f"chart.waterfall.tip_{f}", lang)) for f in ("row", "shown", "range")]
     colour = alt.Color("paint:N", scale=None)
-    bars = base.mark_bar(height={"band": 0.62}).encode(x=x, x2="end:Q", color=colour, tooltip=tips)
+    bars = (
+        base.transform_filter("datum.kind !== 'level'")
+        .mark_bar(height={"band": 0.62})
+        .encode(x=x, x2="end:Q", color=colour, tooltip=tips)
+    )
     levels = base.transform_filter("datum.kind === 'level'").mark_tick(thickness=3, size=22, color=theme.NEUTRAL)
     levels = levels.encode(x=x, tooltip=tips)
     whiskers = base.transform_filter("datum.low < datum.high").mark_rule(strokeWidth=1.5, color=theme.NEUTRAL)

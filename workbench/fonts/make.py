@@ -31,7 +31,7 @@ BLOCKS = (
     (0xFF01, 0xFFEF),  # full-width forms
 )
 IN_NAMES = "镕喆堃翀玥赟昇祎珺玮甯劼珅垚炜烨燊奭旻昉晅晧暐曈淏湉溁滢潆瀞珮琎琬瑀瑄璟璠甡祐祜祾綦翃芃芊芮苡茜莘莹菡萱葳蓁蓥蕙薏蘅诜赪逄邴郄郇郗鄢钰铄锜锳镛闫阚霈霏颀颉颋飏飑馗骁骅骐鹍鹓麒黧龑"
-FEATURES = ["kern", "mark", "mkmk", "ccmp", "locl", "palt", "halt", "liga"]
+FEATURES = ["kern", "mark", "mkmk", "ccmp", "locl", "palt", "halt", "liga", "pwid"]
 
 
 def wanted() -> set[int]:
