@@ -13,6 +13,8 @@ from workbench.forest import check_forest
 from workbench.lightgbm_text import RANKINGS, ModelText, check_sizes, read_text
 from workbench.schema import Floats, Message, ModelFailedError
 
+# What explaining and fitting cost, in walks of one row through one tree.
+CONTRIBUTIONS_COST, FIT_COST = 50, 10
 SWITCHES = (
     *("extra_trees", "xgboost_dart_mode", "uniform_drop", "use_missing", "zero_as_missing", "feature_pre_filter"),
     *(
@@ -85,7 +87,8 @@ class LightGBM:
             raise ModelFailedError(Message("fault.model.width", {"found": rows.shape[-1], "expected": expected}))
         if not len(rows):
             return np.empty((0, expected + 1) if "pred_contrib" in how else 0)
-        return self._booster.predict(rows, num_threads=_threads(len(rows)), **how)
+        cost = CONTRIBUTIONS_COST if "pred_contrib" in how else 1
+        return self._booster.predict(rows, num_threads=_threads(len(rows) * self.n_trees * cost), **how)
 
     def refit(self, rows: Floats, y: Floats, train: NDArray[np.bool_], test: NDArray[np.bool_], seed: int) -> Floats:
         """Fit the same learner anew on each fold and predict what it did not see.
@@ -102,7 +105,7 @@ class LightGBM:
                 rows[fit], y[fit], feature_name=list(self.feature_names), categorical_feature=self._categorical()
             )
             booster = self._library.train(params, data, self.n_trees)
-            total[held_out] += booster.predict(rows[held_out], raw_score=True, num_threads=_threads(len(rows)))
+            total[held_out] += booster.predict(rows[held_out], raw_score=True, num_threads=1)
             times += held_out
         return np.where(times > 0, total / np.maximum(times, 1), np.nan)
 
@@ -115,7 +118,7 @@ class LightGBM:
         given: dict[str, object] = {key: written[key] for key in SETTINGS if written.get(key)}
         given |= {key: written[key] == "1" for key in SWITCHES if key in written}
         fixed = {"objective": objective, "seed": seed, "deterministic": True, "force_row_wise": True, "verbosity": -1}
-        return {**given, **fixed, "num_threads": _threads(n)}
+        return {**given, **fixed, "num_threads": _threads(n * self.n_trees * FIT_COST)}
 
     def _categorical(self) -> list[int]:
         listed = self._checked.parameters.get("categorical_feature", "")
@@ -123,9 +126,12 @@ class LightGBM:
         return [number for number in numbers if number < len(self.feature_names)]
 
 
-def _threads(n: int) -> int:
-    """One thread for few rows (waking a pool costs more than it gives), at most four for many."""
-    return 1 if n < 64 else min(4, os.cpu_count() or 1)  # noqa: PLR2004
+def _threads(walks: int) -> int:
+    """One thread for little work (waking a pool costs more than it gives, on a busy machine far more), at most four for much.
+
+    Work is counted in walks of one row through one tree, each well under a tenth of a microsecond.
+    """
+    return 1 if walks < 1_000_000 else min(4, os.cpu_count() or 1)  # noqa: PLR2004
 
 
 def preload() -> None:
