@@ -1,6 +1,5 @@
 import json
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ from statsmodels.stats.multitest import multipletests
 from test_checklist import make_check
 
 from workbench.audit import adjust, judge, run, to_dict, verdict, without_times
-from workbench.evidence import Evidence
 from workbench.schema import (
     AuditReport,
     CannotMeasureError,
@@ -168,7 +166,7 @@ def test_what_goes_wrong_becomes_a_finding_with_a_reason(error, expected, said):
 
 @pytest.mark.parametrize("change", [{"family": "os"}, {"family": "../audit"}, {"name": "no_such_measure"}])
 def test_a_measure_is_looked_up_and_never_imported_blindly(change):
-    found = run(make_check(**change), Evidence(SimpleNamespace(), None))
+    found = run(make_check(**change), Broken(AssertionError()))
     assert found.outcome == "error"
     assert "LookupError" in say(found.reason)
 

@@ -6,7 +6,8 @@ annotated `X | None` gets None instead.
 """
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from inspect import Parameter, signature
@@ -14,11 +15,11 @@ from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from workbench.decision import training_rows
 from workbench.desk import Desk
-from workbench.manifest import BudgetSection, ClaimsSection, FeatureSection, SplitSection
+from workbench.folds import Folds, Ints, Mask, as_declared
+from workbench.manifest import SplitSection
 from workbench.schema import (
     Attributions,
     CannotMeasureError,
@@ -26,19 +27,19 @@ from workbench.schema import (
     Floats,
     Measurement,
     Message,
+    ModelFailedError,
     ModelFile,
-    Panel,
     Returns,
     StrategyBundle,
 )
 from workbench.smoothing import Smoothing, fit_smoothing
 
 Measure = Callable[..., Measurement]
-Mask = NDArray[np.bool_]
 Refit = Callable[[Mask, Mask], Floats]
 
 MOST_ROWS = 2000
 WARM_CALLS = 100
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def missing(key: str) -> CannotMeasureError:
     return CannotMeasureError(Message("audit.missing", {"what": key}))
 
 
-def evenly(rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+def evenly(rows: Ints, most: int) -> Ints:
     """At most `most` of the rows, evenly spaced, first and last included: the same ones on every run.
 
     >>> evenly(np.arange(9), 3).tolist()
@@ -63,11 +64,48 @@ def evenly(rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(np.intp)]
 
 
+@contextmanager
+def _able(otherwise: str, model: ModelFile) -> Iterator[None]:
+    """A format without the method that is asked for is a missing input, not a model that failed."""
+    try:
+        yield
+    except ModelFailedError as failed:
+        if failed.message.values.get("kind") != "AttributeError":
+            raise
+        raise CannotMeasureError(Message(otherwise, {"format": model.format})) from failed
+
+
+# Where in the manifest a value stands, and which of its keys names a table's file.
+DECLARED = {
+    "task": ("model", "task"),
+    "features": ("features",),
+    "split": ("split",),
+    "equity_max": ("mandate", "equity_max"),
+    "max_drawdown": ("mandate", "max_drawdown"),
+    "attribution_max": ("mandate", "attribution_max"),
+    "budget": ("budget",),
+    "claims": ("claims",),
+    "governance": ("governance",),
+}
+
+TABLES = {
+    "trial_returns": "[split] trial_returns",
+    "decisions": "[decisions] file",
+    "holdings": "[holdings] file",
+    "universe": "[universe] file",
+    "vintages": "[vintages] file",
+}
+
+
 class Evidence:
-    """One bundle's evidence. Attributes are named as measures ask for them; (n,) and (n, d) run over the panel's rows."""
+    """One bundle's evidence. Attributes are named as measures ask for them; (n,) and (n, d) run over the panel's rows.
+
+    `models` stand oldest first; `served_by` (n,) is the position among them of the one that made each decision.
+    """
 
     def __init__(self, bundle: StrategyBundle, desk: Desk, seed: int = 0) -> None:
         self.bundle, self.desk, self.seed = bundle, desk, seed
+        self.panel, self.models, self.served_by = bundle.panel, bundle.models, bundle.served_by()
         self._given: dict[str, Any] = {}
 
     def collect(self, measure: Measure, settings: Mapping[str, float] | None = None) -> dict[str, Any]:
@@ -82,14 +120,14 @@ class Evidence:
                 given[name] = settings[name]
             elif name == "rng":
                 given[name] = np.random.default_rng([self.seed, zlib.crc32(measure.__name__.encode())])
-            elif hasattr(type(self), name) or parameter.default is Parameter.empty:
+            elif parameter.default is Parameter.empty:
                 given[name] = self._get(name, optional=type(None) in get_args(hints.get(name)))
         return given
 
-    def _get(self, name: str, *, optional: bool) -> Any:
+    def _get(self, name: str, *, optional: bool = False) -> Any:
         if name not in self._given:
             try:
-                self._given[name] = getattr(self, name)
+                self._given[name] = self._look_up(name)
             except Exception as error:  # noqa: BLE001 - a model that died once is not asked again by the next check
                 self._given[name] = error
         found = self._given[name]
@@ -99,26 +137,20 @@ class Evidence:
             raise found
         return found
 
-    def _table(self, name: str, key: str) -> pd.DataFrame:
-        if name not in self.bundle.tables:
-            raise missing(key)
-        return self.bundle.tables[name]
-
-    @cached_property
-    def panel(self) -> Panel:
-        """The decisions."""
-        return self.bundle.panel
-
-    @cached_property
-    def features(self) -> dict[str, FeatureSection]:
-        """What the manifest says of each feature that the model uses, in the model's order."""
-        declared = self.bundle.manifest.features
-        return {name: declared.get(name, FeatureSection()) for name in self.panel.features}
-
-    @cached_property
-    def task(self) -> str:
-        """`regression`, `classification` or `anomaly`."""
-        return self.bundle.manifest.model.task
+    def _look_up(self, name: str) -> Any:
+        """The manifest's value, the bundle's table, or what is computed here."""
+        if name in TABLES and name not in self.bundle.tables:
+            raise missing(TABLES[name])
+        if name in TABLES:
+            return self.bundle.tables[name]
+        if name not in DECLARED:
+            return getattr(self, name)
+        found: Any = self.bundle.manifest
+        for key in DECLARED[name]:
+            found = getattr(found, key, None)
+        if found is None or found == {}:
+            raise missing(f"[{DECLARED[name][0]}] {' '.join(DECLARED[name][1:])}".strip())
+        return found
 
     @cached_property
     def horizon(self) -> int:
@@ -128,23 +160,6 @@ class Evidence:
         if self.panel.horizon is None:
             raise missing("[panel] horizon")
         return self.panel.horizon
-
-    @cached_property
-    def split(self) -> SplitSection:
-        """[split]."""
-        if self.bundle.manifest.split is None:
-            raise missing("[split] train_end")
-        return self.bundle.manifest.split
-
-    @cached_property
-    def models(self) -> tuple[ModelFile, ...]:
-        """The models, oldest first."""
-        return self.bundle.models
-
-    @cached_property
-    def served_by(self) -> NDArray[np.intp]:
-        """(n,) position in `models` of the model that made each decision."""
-        return self.bundle.served_by()
 
     @cached_property
     def training(self) -> Mask:
@@ -158,12 +173,42 @@ class Evidence:
     def live(self) -> Mask:
         """(n,) decisions that came after everything that the model that made them was fitted on."""
         live = ~self.training[self.served_by, np.arange(len(self.served_by))]
+        if (since := self.models[0].since) is not None:
+            live &= np.asarray(self.panel.times >= since)
         if not live.any():
             raise CannotMeasureError(Message("audit.no_live_rows"))
         return live
 
     @cached_property
-    def explained(self) -> NDArray[np.intp]:
+    def _steps(self) -> Ints:
+        return np.unique(self.panel.times.to_numpy(), return_inverse=True)[1].astype(np.intp)
+
+    @cached_property
+    def service(self) -> Folds:
+        """A fold for each model that was live: its labelled training rows, and the decisions that it made.
+
+        Where no start is given, a model serves from the end of the split's embargo on.
+        """
+        labelled, train, test = np.isfinite(self.panel.y), [], []
+        for i in np.unique(self.served_by[self.live]):
+            served = self.live & (self.served_by == i)
+            if self.models[i].since is None and self.bundle.manifest.split is not None:
+                embargo = self.bundle.manifest.split.embargo
+                served &= self._steps > self._steps[self.training[i]].max(initial=-1) + embargo
+            train.append(self.training[i] & labelled)
+            test.append(served)
+        return Folds(np.array(train), np.array(test), self._steps)
+
+    @cached_property
+    def validation(self) -> Folds | None:
+        """The author's validation of the newest model as the manifest describes it, in five folds; None where there was none."""
+        rng, rows = np.random.default_rng(self.seed), self.training[-1] & np.isfinite(self.panel.y)
+        split: SplitSection = self._get("split")
+        how, embargo = split.validation, split.embargo
+        return as_declared(how, self._steps, rows, k=FOLDS, horizon=self.horizon, embargo=embargo, rng=rng)
+
+    @cached_property
+    def explained(self) -> Ints:
         """Positions of the decisions that are explained: the live ones, or all where no split is given; 2,000 at most."""
         live = self._get("live", optional=True)
         rows = np.arange(len(self.panel.times)) if live is None else np.flatnonzero(live)
@@ -179,8 +224,9 @@ class Evidence:
         rows = self.panel.X[self.explained]
         values, base, predictions = np.empty_like(rows), np.empty(len(rows)), np.empty(len(rows))
         for model, mine in self._by_model():
-            found = self.desk.attributions(self.bundle, rows[mine], model)
-            values[mine] = found.values  # noqa: PD011 - Shapley values, not a frame's
+            with _able("audit.no_exact_values", model):
+                found = self.desk.attributions(self.bundle, rows[mine], model)
+            values[mine] = found.values
             base[mine], predictions[mine] = found.base_values, found.predictions
         return Attributions(values, base, predictions)
 
@@ -196,22 +242,21 @@ class Evidence:
     @cached_property
     def refit(self) -> Refit:
         """(train, test), bool (k, n) over the panel -> out-of-fold predictions (n,) of the newest model's learner."""
-        panel = self.panel
-        return lambda train, test: self.desk.refit(
-            self.bundle, panel.X, panel.y, train, test, model=self.models[-1], seed=self.seed
-        )
+        panel, model = self.panel, self.models[-1]
+
+        def refit(train: Mask, test: Mask) -> Floats:
+            with _able("audit.no_refit", model):
+                return self.desk.refit(self.bundle, panel.X, panel.y, train, test, model=model, seed=self.seed)
+
+        return refit
 
     @cached_property
     def latencies(self) -> Latencies:
         """One call, then warm ones on evenly spaced decisions, as a user would ask for them."""
-        rows = evenly(np.arange(len(self.panel.times)), WARM_CALLS)
-        calls = [*rows, *np.resize(rows, max(0, WARM_CALLS - len(rows)))]
-        entities = self.panel.entities
-        explain = [
-            self.desk.explain(self.bundle, self.panel.times[i], None if entities is None else str(entities[i]))
-            for i in (calls[0], *calls)
-        ]
-        return Latencies(explain[0], tuple(explain[1:]))
+        rows, names = evenly(np.arange(len(self.panel.times)), WARM_CALLS), self.panel.entities
+        asked = [(self.panel.times[int(i)], None if names is None else str(names[i])) for i in rows]
+        first, *warm = (self.desk.explain(self.bundle, *asked[i % len(asked)]) for i in range(WARM_CALLS + 1))
+        return Latencies(first, tuple(warm))
 
     @cached_property
     def returns(self) -> Returns:
@@ -253,64 +298,3 @@ class Evidence:
         if self.returns.factors.shape[1] == 0:
             raise missing("[returns.factors]")
         return self.returns.factors
-
-    @cached_property
-    def equity_max(self) -> float:
-        """The mandate's cap on equity."""
-        mandate = self.bundle.manifest.mandate
-        if mandate is None or mandate.equity_max is None:
-            raise missing("[mandate] equity_max")
-        return mandate.equity_max
-
-    @cached_property
-    def max_drawdown(self) -> float:
-        """The mandate's drawdown budget, a positive fraction."""
-        mandate = self.bundle.manifest.mandate
-        if mandate is None or mandate.max_drawdown is None:
-            raise missing("[mandate] max_drawdown")
-        return mandate.max_drawdown
-
-    @cached_property
-    def attribution_max(self) -> dict[str, float]:
-        """The mandate's caps on families' shares of mean |SHAP|."""
-        mandate = self.bundle.manifest.mandate
-        if mandate is None or not mandate.attribution_max:
-            raise missing("[mandate] attribution_max")
-        return {str(family): share for family, share in mandate.attribution_max.items()}
-
-    @cached_property
-    def budget(self) -> BudgetSection:
-        """[budget]."""
-        return self.bundle.manifest.budget
-
-    @cached_property
-    def claims(self) -> ClaimsSection:
-        """[claims]."""
-        if self.bundle.manifest.claims is None:
-            raise missing("[claims]")
-        return self.bundle.manifest.claims
-
-    @cached_property
-    def trial_returns(self) -> pd.DataFrame:
-        """Returns of every configuration tried."""
-        return self._table("trial_returns", "[split] trial_returns")
-
-    @cached_property
-    def decisions(self) -> pd.DataFrame:
-        """[decisions]."""
-        return self._table("decisions", "[decisions] file")
-
-    @cached_property
-    def holdings(self) -> pd.DataFrame:
-        """[holdings]."""
-        return self._table("holdings", "[holdings] file")
-
-    @cached_property
-    def universe(self) -> pd.DataFrame:
-        """[universe]."""
-        return self._table("universe", "[universe] file")
-
-    @cached_property
-    def vintages(self) -> pd.DataFrame:
-        """[vintages]."""
-        return self._table("vintages", "[vintages] file")

@@ -4,6 +4,7 @@ Getmansky, Lo and Makarov (2004), "An econometric model of serial correlation an
 Economics 74. Smoothing leaves the mean as it is and shrinks the volatility by √ξ, ξ = Σθ², so it inflates a Sharpe ratio.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,3 +71,23 @@ def _minus_log_likelihood(b: Floats, x: Floats) -> float:
     factor = cholesky_banded(bands, lower=True)
     e = solve_banded((2, 0), factor, x)
     return float(np.log(e @ e / n) + 2 * np.log(factor[0]).mean())
+
+
+def autocorrelation(x: Floats, lag: int = 1) -> tuple[float, float]:
+    """ρ of (n,) numbers at a lag, and its standard error under H0 of no correlation, robust to heteroskedasticity."""
+    centred = x - x.mean()
+    squares = centred @ centred
+    product = centred[lag:] * centred[:-lag]
+    return float(product.sum() / squares), float(np.sqrt(product @ product) / squares)
+
+
+def lo_eta(rho: Sequence[float], q: int) -> float:
+    """Give Lo's (2002) η(q) = q / √(q + 2 Σ_{k<q} (q - k) ρ_k): the Sharpe ratio over q periods is η(q) times that of one.
+
+    `rho` are ρ1, ρ2, …; what is not given is zero.
+
+    >>> round(lo_eta([0.0], 12), 3)
+    3.464
+    """
+    summed = sum((q - k) * r for k, r in enumerate(rho, start=1) if k < q)
+    return float(q / np.sqrt(q + 2 * summed))
