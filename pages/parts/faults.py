@@ -11,15 +11,10 @@ def show(bad: BadInputError, name: str, lang: str) -> None:
     """All faults in one table; the reader mends the files and looks again."""
     st.title(plain(name))
     st.error(text("page.faults.title", lang, count=len(bad.faults)), icon=":material/error:")
-    rows = [
-        {
-            text("page.faults.file", lang): fault.file,
-            text("page.faults.place", lang): fault.place,
-            text("page.faults.row", lang): fault.row,
-            text("page.faults.what", lang): say(fault, lang),
-        }
-        for fault in bad.faults
-    ]
-    wide = {text("page.faults.what", lang): st.column_config.TextColumn(width="large")}
-    st.dataframe(rows, hide_index=True, width="stretch", column_config=wide)
+    for fault in bad.faults:
+        where = [plain(fault.file), *([plain(fault.place)] if fault.place else [])]
+        where += [text("outcome.row", lang, row=fault.row)] if fault.row is not None else []
+        with st.container(border=True, gap=None):
+            st.markdown(f"**{' · '.join(where)}**")
+            st.text(say(fault, lang))
     st.button(text("page.faults.again", lang), icon=":material/refresh:")

@@ -9,10 +9,10 @@ from parts.plain import plain
 from workbench.charts import theme
 from workbench.charts.evidence import evidence_figure
 from workbench.checklist import Check, load_checklist
+from workbench.report import PATTERNS, PERCENT, amount, verdict_sentences
 from workbench.schema import AuditReport, Finding, Outcome
 from workbench.text import say, text
 
-PATTERNS = ("borrowed_tomorrow", "equity_in_a_bond_coat", "fair_weather_model", "support")
 # A colour never says it alone: each outcome has a sign and a word of its own.
 LOOKS = {
     Outcome.FAIL: ("red", "cancel"),
@@ -32,15 +32,15 @@ def spoken(outcome: Outcome, lang: str) -> str:
 
 
 def verdict(report: AuditReport, lang: str) -> None:
-    """The verdict, large, and how many checks ended how."""
+    """The verdict, large, why it is what it is, and how many checks ended how."""
+    checks = {check.code: check for check in load_checklist(report.checklist)}
     counted = [finding.adjusted_outcome for finding in report.findings]
     with st.container(border=True):
         word, *columns = st.columns([3, *[1] * len(LOOKS)], vertical_alignment="center")
-        word.caption(text("page.audit.verdict", lang))
-        word.header(spoken(report.verdict, lang), anchor=False)
+        word.title(spoken(report.verdict, lang), anchor=False)
         for column, outcome in zip(columns, LOOKS, strict=True):
             column.metric(text(f"outcome.{outcome}", lang), counted.count(outcome))
-        st.markdown(text(f"page.audit.means_{report.verdict}", lang))
+        st.markdown(plain(" ".join(verdict_sentences([(checks[f.code], f) for f in report.findings], lang))))
 
 
 def by_pattern(report: AuditReport, lang: str) -> None:
@@ -60,50 +60,53 @@ def by_pattern(report: AuditReport, lang: str) -> None:
 
 
 def _show(finding: Finding, check: Check, lang: str) -> None:
-    words = plain(getattr(check.title, lang))
-    value = f" · {plain(amount(finding.measurement.value, check.unit, lang))}" if finding.measurement else ""
-    label = f"{spoken(finding.adjusted_outcome, lang)} · **{check.code}** {words}{value}"
+    found = finding.measurement
+    value = f" · {plain(in_unit(found.value, check.unit, lang))}" if found else ""
+    label = f"{spoken(finding.adjusted_outcome, lang)} · **{check.code}** {plain(getattr(check.title, lang))}{value}"
     with st.expander(label, expanded=finding.adjusted_outcome in OPEN):
         said, drawn = st.columns([2, 3], gap="large")
         with said:
             if finding.reason is not None:
                 st.info(plain(say(finding.reason, lang)), icon=":material/info:")
-            st.markdown("  \n".join(_lines(finding, check, lang)))
             for part in ("why", "remedy"):
-                st.markdown(f"**{text(f'page.audit.{part}', lang)}** {plain(getattr(getattr(check, part), lang))}")
-            st.caption(plain("; ".join((check.source, *check.refs))))
+                st.markdown(
+                    f"**{text(f'report.finding.{part}', lang)}**  \n{plain(getattr(getattr(check, part), lang))}"
+                )
+            st.caption(plain(" ".join(_lines(check, lang))))
+            _facts(finding, check, lang)
         with drawn:
-            _evidence(finding, check, lang)
+            for name, table in found.tables.items() if found else ():
+                title = theme.spoken(check.words, name, lang)
+                figure.show(evidence_figure(table, check.words, lang, title), f"{check.code} {name}")
 
 
-def _lines(finding: Finding, check: Check, lang: str) -> Iterable[str]:
-    """What was measured and where the lines are."""
-    found = finding.measurement
+def _lines(check: Check, lang: str) -> Iterable[str]:
+    """Where the lines are, how much a breach weighs, and who says so."""
     side = "above" if check.fail_above is not None else "below"
-    if found is not None:
-        yield f"{text('page.audit.value', lang)}: **{plain(amount(found.value, check.unit, lang))}**"
-    lines = {"warn": amount(check.warn, check.unit, lang), "fail": amount(check.fail, check.unit, lang)}
-    yield plain(text(f"page.audit.lines_{side}", lang, **lines))
-    if found is not None and found.p_value is not None:
-        adjusted = "–" if finding.p_adjusted is None else f"{finding.p_adjusted:.3g}"
-        yield plain(text("page.audit.p_value", lang, p=f"{found.p_value:.3g}", adjusted=adjusted))
-    yield f"{text('page.audit.severity', lang)}: {text(f'audit.severity.{check.severity}', lang)}"
+    warn, fail = (amount(line, check.unit, lang) for line in (check.warn, check.fail))
+    yield text(f"report.finding.{side}", lang, warn=warn, fail=fail)
+    yield f"{text('page.audit.severity', lang)}{text(f'audit.severity.{check.severity}', lang)}."
+    yield "; ".join((check.source, *check.refs))
 
 
-def _evidence(finding: Finding, check: Check, lang: str) -> None:
-    if finding.measurement is None or not finding.measurement.tables:
-        st.caption(text("page.audit.no_chart", lang))
+def _facts(finding: Finding, check: Check, lang: str) -> None:
+    """Every number that was measured on the way."""
+    found = finding.measurement
+    if found is None:
         return
-    for name, table in finding.measurement.tables.items():
-        title = theme.spoken(check.words, name, lang)
-        figure.show(evidence_figure(table, check.words, lang, title), f"{check.code} {name}")
+    facts = {theme.spoken(check.words, key, lang): value for key, value in found.facts.items()}
+    if found.p_value is not None:
+        facts[text("report.finding.p_value", lang)] = found.p_value
+        facts[text("report.finding.p_adjusted", lang)] = finding.p_adjusted
+    shown = [theme.digits(v) if isinstance(v, int | float) else str(v or "–") for v in facts.values()]
+    columns = {text("page.audit.fact", lang): list(facts), text("report.finding.value", lang): shown}
+    st.dataframe(columns, hide_index=True, width="stretch")
 
 
-def amount(value: float, unit: str, lang: str) -> str:
-    """A measured value with its unit: shares and probabilities in percent."""
-    if unit in {"share", "probability"}:
-        return f"{theme.digits(100 * value, 3)}%"
-    return f"{theme.digits(value, 3)} {text(f'audit.unit.{unit}', lang)}"
+def in_unit(value: float, unit: str, lang: str) -> str:
+    """A value with its unit: shares in percent, others with the unit's words."""
+    number = amount(value, unit, lang)
+    return number if unit in PERCENT else f"{number} {text(f'audit.unit.{unit}', lang)}"
 
 
 def provenance(report: AuditReport, lang: str) -> None:

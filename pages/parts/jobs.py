@@ -1,17 +1,16 @@
 """Audits run in the background, one at a time, whatever page is being looked at; a page asks how far one has come."""
 
 import logging
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import streamlit as st
 
 from workbench.audit import audit, to_dict
 from workbench.checklist import Check
 from workbench.desk import Desk
+from workbench.report import pdf
 from workbench.schema import AuditReport, StrategyBundle
 from workbench.text import LANGUAGES, text
 
@@ -70,24 +69,14 @@ def watch(job: Job, lang: str) -> None:
 
 def papers(report: AuditReport, bundle: StrategyBundle, lang: str) -> None:
     """The report on paper, in either language; it is set when it is asked for."""
-    first, second, _ = st.columns([1, 1, 3])
-    for column, paper in zip((first, second), sorted(LANGUAGES, key=lambda x: x != lang), strict=True):
-        column.download_button(
-            text("page.audit.pdf", paper),
-            partial(_pdf, report, bundle, paper),
-            file_name=f"{bundle.name}.{paper}.pdf",
-            mime="application/pdf",
-            icon=":material/picture_as_pdf:",
-            on_click="ignore",
-            width="stretch",
-            key=f"pdf {paper}",
-        )
-
-
-def _pdf(report: AuditReport, bundle: StrategyBundle, lang: str) -> bytes:
-    from workbench.report import write_pdf  # noqa: PLC0415 - the typesetter is loaded when somebody wants paper
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.pdf"
-        write_pdf(report, bundle, path, lang)
-        return path.read_bytes()
+    with st.container(horizontal=True):
+        for paper in sorted(LANGUAGES, key=lambda each: each != lang):
+            st.download_button(
+                text("page.audit.pdf", paper),
+                partial(pdf, report, bundle, paper),
+                file_name=f"{bundle.name}.{paper}.pdf",
+                mime="application/pdf",
+                icon=":material/picture_as_pdf:",
+                on_click="ignore",
+                key=f"pdf {paper}",
+            )
