@@ -97,7 +97,7 @@ def make_bundle(
     *,
     panel_edit: Edit = lambda table: table,
     returns_edit: Edit = lambda table: table,
-    model: str | bytes | None = None,
+    model: str | bytes | Mapping[str, object] | None = None,
     seed: int = 0,
     rows: int = ROWS,
     **changes: Mapping[str, object] | None,
@@ -105,12 +105,13 @@ def make_bundle(
     """Write a valid bundle into `folder` and give the folder back.
 
     `changes` are merged into the manifest, section by section (`panel={"time": "day"}`; None takes a section or a key out);
-    `panel_edit` and `returns_edit` change the tables before they are written; `model` replaces the model file.
+    `panel_edit` and `returns_edit` change the tables before they are written; `model` replaces the model file where it is text or bytes, else it changes [model].
     """
     folder.mkdir(parents=True, exist_ok=True)
-    manifest = merged(MANIFEST, changes)
+    section = model if isinstance(model, Mapping) else {}
+    manifest = merged(MANIFEST, {"model": section, **changes})
     (folder / "bundle.toml").write_text(toml(manifest), "utf-8")
-    content = model_text(seed, rows) if model is None else model
+    content = model if isinstance(model, str | bytes) else model_text(seed, rows)
     (folder / "model.txt").write_bytes(content if isinstance(content, bytes) else content.encode())
     panel_edit(panel_table(seed, rows).copy()).to_csv(folder / "panel.csv", index=False)
     returns_edit(returns_table(seed, rows).copy()).to_csv(folder / "returns.csv", index=False)

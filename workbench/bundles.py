@@ -110,16 +110,24 @@ def _moments(manifest: Manifest, faults: Gathering) -> dict[str, pd.Timestamp]:
         given |= {f"governance.{k}": getattr(manifest.governance, k) for k in ("approved", "expires")}
     moments = {}
     for key, value in given.items():
-        if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?", value):
-            values = {"key": key, "found": shown(repr(value)), "expected": Message("fault.expected.moment")}
-            faults.append(Fault("fault.value.type", FILE, key, values=values))
+        moment = None if value is None else _moment(value)
+        if moment is not None:
+            moments[key] = moment
         elif value is not None:
-            try:
-                moments[key] = pd.Timestamp(value).tz_localize(None)
-            except ValueError:
-                values = {"key": key, "found": shown(repr(value)), "expected": Message("fault.expected.moment")}
-                faults.append(Fault("fault.value.type", FILE, key, values=values))
+            values = {"key": key, "found": shown(value), "expected": Message("fault.expected.moment")}
+            faults.append(Fault("fault.value.type", FILE, key, values=values))
     return moments
+
+
+def _moment(value: Moment) -> pd.Timestamp | None:
+    """The moment without its zone, or None: a text that is no date, or a bare number, which the types take for seconds since 1970."""
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?", value):
+        return None
+    try:
+        moment = pd.Timestamp(value).tz_localize(None)
+    except ValueError:
+        return None
+    return moment if moment.year > 1970 else None  # noqa: PLR2004
 
 
 def _models_features(

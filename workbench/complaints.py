@@ -107,9 +107,9 @@ def _faults(raw: dict[str, Any], complaints: list[Any]) -> list[Fault]:
 
 
 def _fault(raw: dict[str, Any], place: Place, complaint: dict[str, Any]) -> Fault:
-    kind, context, dotted = complaint["type"], complaint.get("ctx", {}), ".".join(str(part) for part in place)
+    kind, context, dotted = complaint["type"], complaint.get("ctx", {}), shown(".".join(map(str, place)), 120)
     known = _known(place[:-1])
-    values: dict[str, object] = {"key": str(place[-1]) if place else ""}
+    values: dict[str, object] = {"key": shown(place[-1]) if place else ""}
     if kind == "extra_forbidden" or complaint["loc"][-1] == "[key]":
         close = difflib.get_close_matches(str(place[-1]).lower(), known)
         key = "unknown_near" if close else "unknown"

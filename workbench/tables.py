@@ -100,7 +100,7 @@ def _csv(path: Path, file: str) -> RawTable:
     if not rest:
         raise BadInputError([Fault("fault.table.no_rows", file)])
     delimiter = ";" if _unquoted(first, ";") > _unquoted(first, ",") else ","
-    header = next(csv.reader(io.StringIO(text), delimiter=delimiter))
+    header = _header(text, delimiter, file)
     names = [name.strip() for name in header]
     _refuse_twins(file, names)
     data = _records(text, header, delimiter, file).rename_columns(names)
@@ -143,6 +143,16 @@ def _unquoted(line: str, mark: str) -> int:
     return re.sub(r'"[^"]*"', "", line).count(mark)
 
 
+def _header(text: str, delimiter: str, file: str) -> list[str]:
+    try:
+        header = next(csv.reader(io.StringIO(text), delimiter=delimiter))
+    except csv.Error:
+        header = []
+    if not header:
+        raise BadInputError([Fault("fault.table.csv_damaged", file, row=1)])
+    return header
+
+
 def _records(text: str, header: list[str], delimiter: str, file: str) -> pa.Table:
     """Every record as text; a record of another width than the header's is a fault."""
     wrong: list[pyarrow.csv.InvalidRow] = []
@@ -166,6 +176,8 @@ def _records(text: str, header: list[str], delimiter: str, file: str) -> pa.Tabl
         )
     except pa.ArrowException as error:
         raise BadInputError([Fault("fault.table.csv_damaged", file)]) from error
+    if not wrong and data.num_columns != len(header):
+        raise BadInputError([Fault("fault.table.csv_damaged", file, row=1)])
     if wrong:
         raise BadInputError([_width_fault(file, wrong)])
     _refuse_bomb(file, data.num_rows, data.num_columns, len(text))
