@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -14,23 +15,26 @@ from market import DECIMALS, FUNDS
 CARDS = Path(__file__).parent / "cards"
 CHECKS = ("T1", "T3", "R1", "R4", "V1", "V2", "X1", "X2")
 
+Section = dict[str, Any]
+Sections = dict[str, Section]
+
 
 @dataclass
 class Bundle:
     """All that goes into a folder. `failing` are the checks that must find something; `numbers` go into the card."""
 
-    manifest: dict[str, dict]
+    manifest: Sections
     models: dict[str, str]
     panel: pd.DataFrame
     returns: pd.DataFrame
     trials: pd.DataFrame | None = None
     findings: dict[str, str] = field(default_factory=dict)
-    numbers: dict[str, object] = field(default_factory=dict)
+    numbers: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """As in the manifest."""
-        return self.manifest["bundle"]["name"]
+        return str(self.manifest["bundle"]["name"])
 
     def expected(self) -> dict[str, object]:
         """expected.toml: what the audit must say."""
@@ -60,8 +64,8 @@ def declare(
     features: tuple[Feature, ...],
     horizon: int,
     split: dict[str, object],
-    sections: dict[str, dict],
-) -> dict[str, dict]:
+    sections: Sections,
+) -> Sections:
     """bundle.toml as a dictionary. The newest model is the one now live; it ends [[model.refits]] where there were others before."""
     refits = [{"file": m.file, "from": f"{m.since:%Y-%m-%d}", "train_end": f"{m.train_end:%Y-%m-%d}"} for m in models]
     model: dict[str, object] = {"file": models[-1].file, "format": "lightgbm", "task": "regression"}
@@ -89,7 +93,7 @@ def toml_value(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def toml(sections: dict, path: str = "") -> str:
+def toml(sections: Section, path: str = "") -> str:
     """Sections with their keys; a list of dictionaries becomes [[path.key]], a dictionary of dictionaries [path.key] each."""
     plain, tables = [], []
     for key, value in sections.items():

@@ -77,13 +77,13 @@ def walk_forward(
     """One model for each of `years`, live from that year's first row, fitted on all rows whose label was known `embargo` rows before."""
     models = []
     for year in years:
-        first = X.index.searchsorted(pd.Timestamp(year, 1, 1))
+        first = int(X.index.searchsorted(pd.Timestamp(year, 1, 1)))
         known = first - 1 - horizon - embargo
         models.append(Live(X.index[first], X.index[known], fit(X[: known + 1], y[: known + 1], config, **others)))
     return models
 
 
-def served(index: pd.DatetimeIndex, models: list[Live]) -> Iterator[tuple[Live, pd.DatetimeIndex]]:
+def served(index: pd.Index, models: list[Live]) -> Iterator[tuple[Live, pd.Index]]:
     """Each model with the rows that it served."""
     for i, model in enumerate(models):
         until = models[i + 1].since if i + 1 < len(models) else index[-1] + pd.Timedelta(days=1)
@@ -92,7 +92,8 @@ def served(index: pd.DatetimeIndex, models: list[Live]) -> Iterator[tuple[Live, 
 
 def live_predictions(X: pd.DataFrame, models: list[Live]) -> pd.Series:
     """What the model of each day said on that day, from the first live day on."""
-    return pd.concat([predict(model.booster, X.loc[rows]) for model, rows in served(X.index, models)])
+    said: pd.Series = pd.concat([predict(model.booster, X.loc[rows]) for model, rows in served(X.index, models)])
+    return said
 
 
 def choose(X: pd.DataFrame, y: pd.Series, first_live: str, horizon: int) -> Config:

@@ -69,6 +69,8 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="default: all")
     parser.add_argument("--check", action="store_true", help="rebuild elsewhere and compare")
     asked = parser.parse_args()
+    if unknown := set(asked.names) - set(RECIPES):
+        parser.error(f"no recipe for {', '.join(sorted(unknown))}; there are: {', '.join(RECIPES)}")
     faults = []
     for name in asked.names or RECIPES:
         print(name, file=sys.stderr)

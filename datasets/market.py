@@ -1,8 +1,8 @@
 """The real tables of data/ as one daily table, and the series that strategies are made of. Nothing here looks ahead."""
 
+import math
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 DATA = Path(__file__).parent / "data"
@@ -32,4 +32,4 @@ def ahead(values: pd.Series, rows: int) -> pd.Series:
 
 def volatility(returns: pd.Series, rows: int) -> pd.Series:
     """Annualised standard deviation of the last `rows` daily returns."""
-    return returns.rolling(rows).std() * np.sqrt(252)
+    return returns.rolling(rows).std() * math.sqrt(252)

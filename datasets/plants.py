@@ -19,7 +19,8 @@ COAT = tuple(f for f in TILT if f.name not in {"y10", "real_y10"})  # without ra
 
 def convolved(returns: pd.Series, weights: tuple[float, ...]) -> pd.Series:
     """What a valuation reports that spreads each day's return over the days after it."""
-    return sum(w * returns.shift(k).fillna(0) for k, w in enumerate(weights))
+    spread = [w * returns.shift(k).fillna(0) for k, w in enumerate(weights)]
+    return sum(spread[1:], spread[0])
 
 
 def tomorrow(feature: Feature) -> Feature:
@@ -27,8 +28,8 @@ def tomorrow(feature: Feature) -> Feature:
     if feature.name.startswith("fsi_"):
         return replace(feature, make=lambda t: feature.make(t).shift(-3 - feature.lag))
     if feature.name.startswith(("c_momentum", "f_momentum")):
-        rows = int(feature.name.rsplit("_", 1)[1])
-        return replace(feature, make=lambda t: feature.make(t).shift(-rows // 2))
+        half = int(feature.name.rsplit("_", 1)[1]) // 2
+        return replace(feature, make=lambda t: feature.make(t).shift(-half))
     return feature
 
 
@@ -36,7 +37,8 @@ def shuffled_folds(X: pd.DataFrame, y: pd.Series, config: Config, folds: int = 5
     """Predictions in folds of rows drawn at random: nearly every test row has neighbours in training that share its label."""
     fold = np.random.default_rng(7).permutation(len(X)) % folds
     parts = [predict(fit(X[fold != k], y[fold != k], config), X[fold == k]) for k in range(folds)]
-    return pd.concat(parts).sort_index()
+    said: pd.Series = pd.concat(parts).sort_index()
+    return said
 
 
 def borrowed_panel(base: pd.DataFrame) -> pd.DataFrame:
@@ -54,7 +56,7 @@ def borrowed_tomorrow() -> Bundle:
     base, funds = market(), fund_returns(market())
     table = borrowed_panel(base)
     X, y = table[[f.column for f in TILT]], table["target"]
-    config, first = Config(16, 20, 200), X.index.searchsorted(pd.Timestamp(2019, 1, 1))
+    config, first = Config(16, 20, 200), int(X.index.searchsorted(pd.Timestamp(2019, 1, 1)))
     models = [Live(X.index[first], X.index[first - 1], fit(X[:first], y[:first], config))]
     predictions = live_predictions(X, models)
     position = tilted(X, y, models, predictions, middle=0.15, gain=0.10, top=0.30)
@@ -91,7 +93,9 @@ def borrowed_tomorrow() -> Bundle:
     return Bundle(manifest, texts(models), table, returns, findings={"T1": "fail", "T3": "fail"}, numbers=numbers)
 
 
-def duration(features: tuple[Feature, ...], first: str, years: range, config: Config, **shape: float) -> tuple:
+def duration(
+    features: tuple[Feature, ...], first: str, years: range, config: Config, **shape: float
+) -> tuple[pd.DataFrame, list[Live], pd.Series, pd.Series]:
     """A model of bonds less cash over the next 20 rows -> panel, models, predictions, weight of bonds decided at each row."""
     base = market()
     label = ahead(base["f_fund"], HORIZON) - ahead(base["g_fund"], HORIZON)

@@ -53,13 +53,13 @@ def l_income_replica() -> Bundle:
 def replica_shares(X: pd.DataFrame, y: pd.Series, models: list[Live]) -> dict[str, str]:
     """The known answer: least squares on the five funds, before and after 2019, and what the replica's attributions say of it."""
     shares = {}
-    for name, rows in (("early", slice("2006", "2018")), ("late", slice("2019", None))):
-        weights = np.linalg.lstsq(X[rows].to_numpy(), y[rows].to_numpy(), rcond=None)[0]
+    for name, years in (("early", slice("2006", "2018")), ("late", slice("2019", None))):
+        weights = np.linalg.lstsq(X[years].to_numpy(), y[years].to_numpy(), rcond=None)[0]
         shares[f"linear_{name}"] = f"{weights[2:].sum():.2f}"
-        shares[f"linear_r2_{name}"] = f"{r_squared(pd.Series(X[rows] @ weights), y):.3f}"
+        shares[f"linear_r2_{name}"] = f"{r_squared(pd.Series(X[years] @ weights), y):.3f}"
     last = models[-1]
     rows = X[last.since :]
-    given = last.booster.predict(rows.to_numpy(), pred_contrib=True)[:, 2:5].sum(axis=1)
+    given = np.asarray(last.booster.predict(rows.to_numpy(), pred_contrib=True))[:, 2:5].sum(axis=1)
     basket = rows.to_numpy()[:, 2:5].mean(axis=1)
     shares["attributed"] = f"{np.polyfit(basket, given, 1)[0]:.2f}"
     return shares

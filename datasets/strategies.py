@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from bundle import Bundle, declare, panel
+from bundle import Bundle, Sections, declare, panel
 from features import TILT, VOLATILITY, mix
 from learner import (
     EMBARGO,
@@ -35,7 +35,9 @@ GOVERNANCE = {
 
 def by_year(predictions: pd.Series, label: pd.Series) -> pd.Series:
     """Information coefficient of each live year."""
-    return predictions.groupby(predictions.index.year).apply(lambda p: information_coefficient(p, label))
+    return predictions.groupby(pd.DatetimeIndex(predictions.index).year).apply(
+        lambda p: information_coefficient(p, label)
+    )
 
 
 def markdown(columns: dict[str, pd.Series], digits: int = 2) -> str:
@@ -133,7 +135,7 @@ def us_rates_plus_tilt() -> Bundle:
     return Bundle(manifest, texts(run.models), table, returns, trial_returns(tried), numbers=numbers)
 
 
-def tilt_manifest(models: list[Live], ic: float) -> dict[str, dict]:
+def tilt_manifest(models: list[Live], ic: float) -> Sections:
     """bundle.toml of the tilt."""
     capped = {"rates": 0.5, "momentum": 0.5, "credit": 0.35}
     return declare(
@@ -203,7 +205,7 @@ def us_rates_plus_volatility() -> Bundle:
     return Bundle(manifest, texts(run.models), table, returns, trial_returns(tried), numbers=numbers)
 
 
-def volatility_manifest(models: list[Live], skill: float) -> dict[str, dict]:
+def volatility_manifest(models: list[Live], skill: float) -> Sections:
     """bundle.toml of the volatility target."""
     return declare(
         "us_rates_plus_volatility",
