@@ -17,9 +17,8 @@ explained.headline(answer, bundle, lang)
 left, right = st.columns([5, 3], gap="medium")
 with left.container(border=True):
     figure.show(waterfall(answer, lang, bundle.manifest.features), "waterfall")
+    figure.show(budget_gauge(answer, lang), "budget", legend=True)
 with right:
-    with st.container(border=True):
-        figure.show(budget_gauge(answer, lang), "budget", legend_columns=2)
     explained.cautions(answer, lang)
+    explained.provenance(answer, bundle, lang)
 explained.features(answer, bundle, lang)
-explained.provenance(answer, bundle, lang)

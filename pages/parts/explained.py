@@ -18,7 +18,7 @@ from workbench.schema import Explanation, StrategyBundle
 from workbench.text import say, text
 
 SCALED = {"return": 100.0, "probability": 100.0}
-TABLE_HEIGHT = 420
+TABLE_HEIGHT, TABLE_ROWS = 420, 12
 Question = tuple[pd.Timestamp, str | None, str]
 
 
@@ -100,7 +100,7 @@ def headline(answer: Explanation, bundle: StrategyBundle, lang: str) -> None:
         text("page.explain.trained", lang): spoken_time(model.train_end) if model.train_end is not None else "–",
     }
     for column, (label, value) in zip(st.columns(len(shown), gap="small"), shown.items(), strict=True):
-        column.metric(label, value, border=True)
+        column.metric(label, value, border=True, height="stretch")
 
 
 def kind(answer: Explanation) -> str:
@@ -134,9 +134,9 @@ def features(answer: Explanation, bundle: StrategyBundle, lang: str) -> None:
     table = pd.DataFrame({"name": answer.feature_names, "value": answer.data, "contribution": answer.values * scale})
     table["error"] = answer.std_error * scale
     table["label"] = [feature_label(name, lang, sections) for name in table["name"]]
-    table["unit"] = [sections[n].unit if n in sections else None for n in table["name"]]
+    table["unit"] = [(sections[n].unit if n in sections else None) or "–" for n in table["name"]]
     table["family"] = [text(f"family.{family}", lang) for family in answer.families]
-    table["lag"] = [sections[n].published_lag_days if n in sections else None for n in table["name"]]
+    table["lag"] = [_days(sections[n].published_lag_days if n in sections else None) for n in table["name"]]
     table = table.loc[table["contribution"].abs().sort_values(ascending=False, kind="stable").index]
     percent = "%" if answer.output in SCALED else ""
     order = ["label", "value", "unit", "contribution", *([] if answer.exact else ["error"]), "family", "lag", "name"]
@@ -147,16 +147,20 @@ def features(answer: Explanation, bundle: StrategyBundle, lang: str) -> None:
         "value": number(text("page.features.value", lang), format="%.4g"),
         "contribution": number(text("page.features.contribution", lang), format=f"%+.{places}f{percent * 2}"),
         "error": number(text("page.features.error", lang), format=f"%.{places}f{percent * 2}"),
-        "lag": number(text("page.features.lag", lang), format="%d"),
+        "lag": column(text("page.features.lag", lang), alignment="right"),
     }
     kinds |= {name: column(text(f"page.features.{name}", lang)) for name in ("label", "unit", "family", "name")}
-    height = min(TABLE_HEIGHT, 36 * (len(table) + 1))
+    height = TABLE_HEIGHT if len(table) > TABLE_ROWS else "content"
     st.dataframe(table[order], hide_index=True, width="stretch", height=height, column_config=kinds)
+
+
+def _days(lag: int | None) -> str:
+    return "–" if lag is None else str(lag)
 
 
 def provenance(answer: Explanation, bundle: StrategyBundle, lang: str) -> None:
     """What has to be the same for the same answer to come again."""
-    with st.expander(text("page.provenance", lang), icon=":material/fingerprint:"):
+    with st.expander(text("page.provenance", lang), icon=":material/fingerprint:", expanded=True):
         gap = "–" if answer.additivity_gap is None else f"{answer.additivity_gap:.1e}"
         lines = {
             "model_sha256": answer.model_sha256,

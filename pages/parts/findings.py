@@ -72,7 +72,7 @@ def _show(finding: Finding, check: Check, lang: str) -> None:
                 st.markdown(
                     f"**{text(f'report.finding.{part}', lang)}**  \n{plain(getattr(getattr(check, part), lang))}"
                 )
-            st.caption(plain(" ".join(_lines(check, lang))))
+            st.caption(plain(" · ".join(_lines(check, lang))))
             _facts(finding, check, lang)
         with drawn:
             for name, table in found.tables.items() if found else ():
@@ -85,7 +85,7 @@ def _lines(check: Check, lang: str) -> Iterable[str]:
     side = "above" if check.fail_above is not None else "below"
     warn, fail = (amount(line, check.unit, lang) for line in (check.warn, check.fail))
     yield text(f"report.finding.{side}", lang, warn=warn, fail=fail)
-    yield f"{text('page.audit.severity', lang)}{text(f'audit.severity.{check.severity}', lang)}."
+    yield f"{text('page.audit.severity', lang)}{text(f'audit.severity.{check.severity}', lang)}"
     yield "; ".join((check.source, *check.refs))
 
 

@@ -3,6 +3,9 @@
 import re
 
 _SIGNS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&@/])")
+# Markdown makes links of bare addresses however they are escaped; a sign without width inside them keeps them words.
+_ADDRESS = re.compile(r"(?i)(?<=:)(?=//)|(?<=www)(?=\.)|(?=@)")
+JOINER = "\u2060"
 
 
 def plain(words: object) -> str:
@@ -11,4 +14,4 @@ def plain(words: object) -> str:
     >>> plain("a_b :red[c]")
     'a\\_b \\:red\\[c\\]'
     """
-    return _SIGNS.sub(r"\\\1", " ".join(str(words).split()))
+    return _SIGNS.sub(r"\\\1", _ADDRESS.sub(JOINER, " ".join(str(words).split())))
