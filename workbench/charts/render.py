@@ -11,7 +11,7 @@ import json
 import re
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 from xml.sax.saxutils import escape
@@ -24,10 +24,14 @@ from workbench.charts.theme import Surface
 from workbench.fonts import FOLDER, printable
 
 NAMESPACE = "https://schema.org/"
+Figure = alt.TopLevelMixin | Mapping[str, Any]
+COLUMNS = 110
+SHOWN = frozenset({"datasets", "values", "title", "subtitle", "description", "domain", "text"})
+TITLES = frozenset({"title", "text"})
 
 
 def svg(
-    chart: alt.TopLevelMixin,
+    chart: Figure,
     provenance: Mapping[str, str] | None = None,
     *,
     surface: Surface = "light",
@@ -51,14 +55,14 @@ def svg(
 
 
 def png(
-    chart: alt.TopLevelMixin,
+    chart: Figure,
     scale: float = 2,
     provenance: Mapping[str, str] | None = None,
     *,
     surface: Surface = "light",
 ) -> bytes:
     """The figure as PNG on the surface's own background; alt text and `provenance` in iTXt chunks."""
-    spec = json.loads(printable(json.dumps(_spec(chart, surface, paper=True), ensure_ascii=False)))
+    spec = _spec(respell(chart, printable), surface, paper=True)
     image: bytes = vl_convert.vegalite_to_png(
         spec, vl_version=_version(), scale=scale, allowed_base_urls=[], show_warnings=False
     )
@@ -69,9 +73,7 @@ def png(
     return image[:after_header] + chunks + image[after_header:]
 
 
-def html(
-    chart: alt.TopLevelMixin, lang: str, provenance: Mapping[str, str] | None = None, *, surface: Surface = "light"
-) -> str:
+def html(chart: Figure, lang: str, provenance: Mapping[str, str] | None = None, *, surface: Surface = "light") -> str:
     """The figure as a page of its own that asks nothing of any other host; without scripts it still shows the figure as SVG."""
     spec = _spec(chart, surface, paper=True)
     title, alt_text = spoken(chart)
@@ -96,9 +98,48 @@ def html(
     )
 
 
-def spoken(chart: alt.TopLevelMixin) -> tuple[str, str]:
+def respell(chart: Figure, change: Callable[[str], str]) -> dict[str, Any]:
+    """The figure with every text that it shows passed through `change`: data, titles, alt text; its grammar stays."""
+    changed: dict[str, Any] = _respelled(_plain(chart), change, free=False)
+    return changed
+
+
+def _respelled(node: Any, change: Callable[[str], str], *, free: bool) -> Any:
+    if isinstance(node, str):
+        return change(node) if free else node
+    if isinstance(node, list):
+        return [_respelled(entry, change, free=free) for entry in node]
+    if not isinstance(node, dict):
+        return node
+    inside = {key: key in SHOWN and not (isinstance(entry, dict) and key in TITLES) for key, entry in node.items()}
+    return {key: _respelled(entry, change, free=free or inside[key]) for key, entry in node.items()}
+
+
+def with_source(chart: Figure, line: str) -> dict[str, Any]:
+    """The figure with a small line of words under it: where it comes from."""
+    spec = _plain(chart)
+    outer: dict[str, Any] = {
+        key: spec.pop(key) for key in ("$schema", "config", "datasets", "title", "description") if key in spec
+    }
+    lines = [{"at": i, "line": words} for i, words in enumerate(theme.wrap(theme.clean(line), COLUMNS))]
+    note = {
+        "data": {"values": lines},
+        "mark": {"type": "text", "align": "left", "baseline": "middle", "fontSize": 10, "x": 0, "opacity": 0.8},
+        "encoding": {
+            "y": {"field": "at", "type": "ordinal", "axis": None},
+            "text": {"field": "line", "type": "nominal"},
+        },
+        "width": 10,
+        "height": 14 * len(lines),
+    }
+    own = dict.fromkeys(("color", "strokeDash", "shape"), "independent")
+    parts = spec.get("vconcat", [spec])
+    return {**outer, "vconcat": [*parts, note], "resolve": {"scale": own, "legend": own}}
+
+
+def spoken(chart: Figure) -> tuple[str, str]:
     """Title and alt text of a figure."""
-    spec = chart.to_dict()
+    spec = _plain(chart)
     title = spec.get("title", {})
     title = title.get("text", "") if isinstance(title, dict) else title
     return " ".join(title) if isinstance(title, list) else str(title), str(spec.get("description", ""))
@@ -112,10 +153,15 @@ def inert(value: Any) -> str:
     return told
 
 
-def _spec(chart: alt.TopLevelMixin, surface: Surface, *, paper: bool) -> dict[str, Any]:
+def _plain(chart: Figure) -> dict[str, Any]:
+    """The figure's specification, safe to be changed."""
+    return dict(chart) if isinstance(chart, Mapping) else dict(chart.to_dict(validate=False))
+
+
+def _spec(chart: Figure, surface: Surface, *, paper: bool) -> dict[str, Any]:
     _register_font()
-    spec: dict[str, Any] = chart.to_dict()
-    del spec["$schema"]
+    spec = _plain(chart)
+    spec.pop("$schema", None)
     spec["config"] = theme.config(surface)
     spec["background"] = theme.INK[surface]["paper"] if paper else "transparent"
     spec["padding"] = 12 if paper else 2

@@ -183,7 +183,7 @@ def wrap(words: str, columns: int) -> list[str]:
     lines, line, used = [], "", 0
     for piece in re.findall(r"[⺀-鿿＀-￯　-〿]|[^\s⺀-鿿＀-￯　-〿]+|\s+", words):
         size = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in piece)
-        if used and used + len(piece.rstrip()) and used + size > columns and piece not in "，。；：、）！？":
+        if used and piece.strip() and used + size > columns and piece not in "，。；：、）！？·":
             lines.append(line.rstrip())
             line, used = "", 0
         if line or piece.strip():
