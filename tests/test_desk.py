@@ -209,3 +209,21 @@ def test_shaps_own_plots_take_an_explanation(desk, tmp_path):
     as_shap = answer.to_shap()
     np.testing.assert_array_equal(as_shap.values, answer.values)
     assert as_shap.feature_names == list(FEATURES)
+
+
+def test_a_model_that_does_not_load_in_time_is_told_apart(desk, tmp_path, monkeypatch):
+    monkeypatch.setattr("workbench.desk.LOAD_MS", 200)
+    bundle = python_bundle(tmp_path, "product")
+    (tmp_path / "author.py").write_text("import time\ntime.sleep(30)\n")
+    answer = desk.explain(bundle)
+    assert answer.reason.key == "desk.hung"
+    assert answer.stages_ms["load"] >= 200
+    assert answer.elapsed_ms < 200
+
+
+def test_a_models_own_sentence_comes_through(desk, tmp_path):
+    bundle = load_bundle(make_bundle(tmp_path))
+    with pytest.raises(ModelFailedError) as caught:
+        desk.predict(bundle, bundle.panel.X[:, :2], bundle.models[-1])
+    assert caught.value.message.key == "fault.model.width"
+    assert caught.value.message.values["found"] == 2

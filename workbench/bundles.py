@@ -11,11 +11,11 @@ from pathlib import Path
 import pandas as pd
 
 from workbench import models
-from workbench.complaints import FILE, read_manifest
 from workbench.foreign import shown
 from workbench.manifest import Manifest, Moment
-from workbench.paths import code_file, escape, named_files
-from workbench.roles import Shelf, read_panel, read_returns, read_tables
+from workbench.reading.complaints import FILE, read_manifest
+from workbench.reading.paths import code_file, escape, named_files
+from workbench.reading.roles import Shelf, read_panel, read_returns, read_tables
 from workbench.schema import BadInputError, Fault, Message, ModelFile, Panel, Returns, StrategyBundle
 from workbench.shipped import shipped
 

@@ -28,6 +28,7 @@ from workbench.schema import (
     StrategyBundle,
 )
 from workbench.supervisor import ModelRaisedError, Supervisor, WorkerGoneError, WorkerProcess
+from workbench.text import words
 from workbench.wire import Arrays, Head
 
 LOAD_MS = 30_000
@@ -132,8 +133,10 @@ class Desk:
         deadline, model = request.deadline, request.model
         with self._turn(request.bundle, "live", deadline.left_ms()) as post:
             request.stages["queue"] = deadline.elapsed_ms()
-            worker, card = self._ready(request.bundle, post, model)
-            request.stages["load"] = deadline.elapsed_ms() - request.stages["queue"]
+            try:
+                worker, card = self._ready(request.bundle, post, model)
+            finally:
+                request.stages["load"] = deadline.elapsed_ms() - request.stages["queue"]
             if not request.choose(card):
                 return
             arrays = request.arrays()
@@ -210,12 +213,19 @@ class Desk:
         if model.sha256 not in post.loaded:
             head: Head = {"op": "load", "model": model.sha256, "format": model.format, "path": str(model.path)}
             head |= {"entry": model.entry, "features": list(bundle.panel.features)}
-            for card, _ in post.worker.ask(head, {}, LOAD_MS):
-                post.loaded[model.sha256] = card
+            try:
+                for card, _ in post.worker.ask(head, {}, LOAD_MS):
+                    post.loaded[model.sha256] = card
+            except TimeoutError as late:
+                said = {"key": "desk.hung", "values": {"file": model.name, "seconds": LOAD_MS / 1000}}
+                raise ModelRaisedError(said) from late
         return post.worker, post.loaded[model.sha256]
 
 
 def _reason(error: WorkerGoneError | ModelRaisedError, model: ModelFile) -> Message:
     if isinstance(error, WorkerGoneError):
         return Message("desk.crashed", {"file": model.name})
-    return Message("desk.raised", {"file": model.name, "kind": error.kind, "text": error.text})
+    if error.said.get("key") in words():
+        return Message(error.said["key"], error.said["values"])
+    said = {name: str(error.said.get(name)) for name in ("kind", "text")}
+    return Message("desk.raised", {"file": model.name, **said})

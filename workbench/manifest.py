@@ -7,11 +7,14 @@ place and the nearest known key.
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints, model_validator
 
-Share = Annotated[float, Field(ge=0, le=1)]
+# Strict: a number is not a date, and true is not 1.
+Number = Annotated[float, Strict()]
+Count = Annotated[int, Strict()]
+Share = Annotated[Number, Field(ge=0, le=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
-Moment = datetime | date | str
+Moment = Annotated[datetime, Strict()] | Annotated[date, Strict()] | Annotated[str, Strict()]
 Factor = Literal["equity", "duration", "credit", "convertible"]
 Family = Literal["rates", "credit", "equity", "convertible", "macro", "fx", "volatility", "momentum", "other"]
 
@@ -70,17 +73,17 @@ class PanelSection(Section):
     entity: str | None = None
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
     label: str | None = None
-    horizon: int | None = Field(default=None, ge=1)
+    horizon: Count | None = Field(default=None, ge=1)
 
 
 class FeatureSection(Section):
     """[features.NAME]."""
 
     family: Family = "other"
-    published_lag_days: int | None = Field(default=None, ge=0)
-    revised: bool = False
+    published_lag_days: Count | None = Field(default=None, ge=0)
+    revised: Annotated[bool, Strict()] = False
     lag_of: str | None = None
-    lag: int | None = Field(default=None, ge=0)
+    lag: Count | None = Field(default=None, ge=0)
     label: Words | None = None
     unit: str | None = None
 
@@ -91,8 +94,8 @@ class SplitSection(Section):
     train_end: Moment
     valid_end: Moment | None = None
     validation: Literal["walk_forward", "purged", "blocked", "shuffled", "none"] = "none"
-    embargo: int = Field(default=0, ge=0)
-    trials: int | None = Field(default=None, ge=1)
+    embargo: Count = Field(default=0, ge=0)
+    trials: Count | None = Field(default=None, ge=1)
     trial_returns: str | None = None
 
 
@@ -108,7 +111,7 @@ class ReturnsSection(Section):
     underlying: str | None = None
     valuation: Literal["third_party_t0", "third_party_t1", "close", "own_model", "smoothed"] | None = None
     turnover: str | None = None
-    periods_per_year: float = Field(default=252, gt=0)
+    periods_per_year: Number = Field(default=252, gt=0)
     factors: dict[Factor, str] = {}
 
 
@@ -134,7 +137,7 @@ class DecisionsSection(Section):
 class BudgetSection(Section):
     """[budget]."""
 
-    ms: float = Field(default=800, gt=0)
+    ms: Number = Field(default=800, gt=0)
 
 
 class DatedTable(Section):
@@ -161,13 +164,13 @@ class ClaimedMetric(Section):
     """metric = { name, value } of [claims]."""
 
     name: str
-    value: float
+    value: Number
 
 
 class ClaimsSection(Section):
     """[claims]."""
 
-    alpha: float | None = None
+    alpha: Number | None = None
     win_rate: Share | None = None
     metric: ClaimedMetric | None = None
 

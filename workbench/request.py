@@ -80,18 +80,21 @@ class Request:
         gap = abs(self.estimate.base_values + float(np.sum(self.estimate.values)) - self.prediction)
         return gap / (self.spread or abs(self.prediction) or 1.0)
 
+    def _outcome(self) -> tuple[Estimate | None, Message | None, float | None]:
+        """What may be shown, why it is not all that was asked for, and the additivity gap: values that do not add up are withheld."""
+        estimate, gap = self.estimate, self.additivity_gap()
+        if estimate is None or gap is None:
+            return None, self.reason, gap
+        if not gap <= ADDITIVITY_LINE:
+            return None, Message("desk.not_additive", {"gap": gap, "line": ADDITIVITY_LINE}), gap
+        if estimate.settled:
+            return estimate, None, gap
+        cut = Message("desk.cut_short", {"budget": self.deadline.ms, "samples": estimate.samples})
+        return estimate, self.reason or cut, gap
+
     def explanation(self) -> Explanation:
-        """The answer: the estimate if it adds up, else nothing and the reason; times as they are now."""
-        gap = self.additivity_gap()
-        estimate, reason = self.estimate, self.reason
-        if estimate is not None:
-            reason = (
-                None
-                if estimate.settled
-                else reason or Message("desk.cut_short", {"budget": self.deadline.ms, "samples": estimate.samples})
-            )
-        if gap is not None and not gap <= ADDITIVITY_LINE:
-            estimate, reason = None, Message("desk.not_additive", {"gap": gap, "line": ADDITIVITY_LINE})
+        """The answer, with the times as they are now."""
+        estimate, reason, gap = self._outcome()
         panel, came = self.bundle.panel, estimate or NOTHING
         features = panel.features if estimate is not None else ()
         stages, elapsed = self._stages()

@@ -27,11 +27,11 @@ class WorkerGoneError(Exception):
 
 
 class ModelRaisedError(Exception):
-    """The model raised; `kind` and `text` are its exception's."""
+    """The model failed and its worker lives; `said` is the worker's account: a sentence's key and values, or kind and text."""
 
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(f"{kind}: {text}")
-        self.kind, self.text = kind, text
+    def __init__(self, said: Mapping[str, Any]) -> None:
+        super().__init__(str(dict(said)))
+        self.said = said
 
 
 class WorkerProcess:
@@ -56,7 +56,7 @@ class WorkerProcess:
             while True:
                 reply, numbers = receive(self._sock, max(deadline.left_ms(), 0))
                 if "error" in reply:
-                    raise ModelRaisedError(str(reply["error"]["kind"]), str(reply["error"]["text"]))
+                    raise ModelRaisedError(reply["error"])
                 if "done" in reply:
                     return
                 yield reply, numbers

@@ -21,6 +21,7 @@ import numpy as np
 from workbench import explain, models
 from workbench.budget import Deadline
 from workbench.model import Model
+from workbench.schema import ModelFailedError
 from workbench.wire import Arrays, Head, PeerGoneError, receive, send
 
 MEMORY_LIMIT = 8 << 30
@@ -58,6 +59,8 @@ class Worker:
                 send(self.sock, {"done": True})
             except PeerGoneError:
                 return
+            except ModelFailedError as failed:
+                send(self.sock, {"error": {"key": failed.message.key, "values": dict(failed.message.values)}})
             except Exception as error:  # noqa: BLE001 - a model may raise anything
                 send(self.sock, {"error": {"kind": type(error).__name__, "text": str(error)[:2000]}})
 

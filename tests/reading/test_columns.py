@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.columns import Column, anything, numbers, texts, times
+from workbench.reading.columns import Column, anything, numbers, texts, times
 from workbench.schema import BadInputError
 from workbench.text import say
 

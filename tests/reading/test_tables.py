@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench import tables
+from workbench.reading import tables
+from workbench.reading.tables import RawTable, read_table
 from workbench.schema import BadInputError
-from workbench.tables import RawTable, read_table
 
 CSV = "date,利率,code\n2020-01-01,1.5,000001\n2020-01-02,2.5,000002\n"
 CELLS = {"date": ["2020-01-01", "2020-01-02"], "利率": ["1.5", "2.5"], "code": ["000001", "000002"]}

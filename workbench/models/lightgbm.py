@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.forest import check_forest
-from workbench.lightgbm_text import RANKINGS, ModelText, check_sizes, read_text
 from workbench.schema import Floats, Message, ModelFailedError
+from workbench.trees.forest import check_forest
+from workbench.trees.lightgbm_text import RANKINGS, ModelText, check_sizes, read_text
 
 # What explaining and fitting cost, in walks of one row through one tree.
 CONTRIBUTIONS_COST, FIT_COST = 50, 10

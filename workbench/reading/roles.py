@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workbench.columns import Column, anything, numbers, texts, times
 from workbench.foreign import nearest, shown
 from workbench.manifest import DatedTable, DecisionsSection, Manifest, PanelSection, PlainTable, ReturnsSection
+from workbench.reading.columns import Column, anything, numbers, texts, times
+from workbench.reading.tables import RawTable, read_table
 from workbench.schema import BadInputError, Fault, Floats, Message, Panel, Returns
-from workbench.tables import RawTable, read_table
 
 SLEEVES = ("cash", "rates", "credit", "convertible", "equity")
 REASONS = ("alive", "matured", "called", "delisted", "defaulted")

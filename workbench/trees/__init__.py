@@ -1,0 +1,1 @@
+"""Tree ensembles as arrays: a model file read and checked without its library."""
