@@ -1,5 +1,6 @@
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from workbench.schema import (
     Outcome,
     Table,
 )
-from workbench.text import say
+from workbench.text import say, words
 
 MILD_TO_GRAVE = [Outcome.PASS, Outcome.INSUFFICIENT, Outcome.WARN, Outcome.FAIL]
 STATISTICAL = {"warn_p": 0.05, "fail_p": 0.01}
@@ -208,3 +209,8 @@ def test_times_can_be_left_out():
     assert "started" not in record
     assert "elapsed_ms" not in json.dumps(record)
     assert record["findings"][0]["value"] == 1.0
+
+
+def test_both_languages_take_the_same_values():
+    names = {key: [re.findall(r"{(\w+)", said[lang]) for lang in ("en", "zh")] for key, said in words().items()}
+    assert [key for key, (en, zh) in names.items() if sorted(en) != sorted(zh)] == []
