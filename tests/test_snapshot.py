@@ -10,7 +10,7 @@ import paper_specimens
 import pytest
 
 from workbench.schema import BadInputError
-from workbench.snapshot import ENDINGS, chart_names, provenance, write_snapshot
+from workbench.snapshot import ENDINGS, chart_names, needs, provenance, write_snapshot
 from workbench.text import LANGUAGES, say
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -86,6 +86,14 @@ def test_redacted_words_and_local_paths_are_nowhere_in_the_file(ending, bundle, 
         assert word.encode() not in data
         assert json.dumps(word).strip('"').encode() not in data
     assert "▇▇▇".encode() in data
+
+
+def test_needs_are_known_before_any_work(report, tmp_path):
+    names = {name: needs(name, tmp_path / "a.svg", report.checklist) for name in ("curve", "waterfall", "budget", "R1")}
+    assert names == {"curve": None, "waterfall": "explanation", "budget": "explanation", "R1": "report"}
+    for chart, file in (("R99", "a.svg"), ("curve", "a.gif")):
+        with pytest.raises(BadInputError):
+            needs(chart, tmp_path / file, report.checklist)
 
 
 def test_names_are_those_that_the_bundle_can_show(report):

@@ -167,7 +167,7 @@ def _finding(check: Check, finding: Finding, lang: str, folder: Path) -> dict[st
     return {
         "code": check.code,
         "title": getattr(check.title, lang),
-        "about": text("report.finding.about", lang, **_kind(check, lang)),
+        "about": text("report.finding.about", lang, severity=text(f"audit.severity.{check.severity}", lang)),
         "outcome": adjusted | ({"word": both} if raw != adjusted else {}),
         "value": amount(found.value if found else None, check.unit, lang),
         "warn": amount(check.warn, check.unit, lang),
@@ -184,12 +184,6 @@ def _finding(check: Check, finding: Finding, lang: str, folder: Path) -> dict[st
         "facts": _facts(check, finding, lang),
         "figures": list(_figures(check, finding, lang, folder)),
     }
-
-
-def _kind(check: Check, lang: str) -> dict[str, str]:
-    family = f"audit.family.{check.family}"
-    named = text(family, lang) if family in words() else check.family
-    return {"severity": text(f"audit.severity.{check.severity}", lang), "family": named}
 
 
 def _lines(check: Check, lang: str) -> str:

@@ -5,7 +5,7 @@ The same input gives the same bytes. Local paths and the user's name never get i
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from workbench import __version__, durable
 from workbench.charts import curve, render, theme
@@ -19,12 +19,22 @@ from workbench.text import text
 
 SIZES: Mapping[str, float] = {"blog": 2, "slide": 3, "print": 4}
 ENDINGS = (".png", ".svg", ".html")
+OF_A_DECISION = ("waterfall", "budget")
+"""Charts that need an explanation."""
 
 
 def chart_names(bundle: StrategyBundle, checklist: str = "fixed_income_plus") -> tuple[str, ...]:
     """Names that `write_snapshot` knows: one decision's charts, the curve where there are returns, the checks' codes."""
-    drawn = ("waterfall", "budget", *(("curve",) if bundle.returns is not None else ()))
+    drawn = (*OF_A_DECISION, *(("curve",) if bundle.returns is not None else ()))
     return (*drawn, *(check.code for check in load_checklist(checklist)))
+
+
+def needs(chart_name: str, path: Path, checklist: str = "fixed_income_plus") -> Literal["explanation", "report"] | None:
+    """What a chart shows besides the bundle. Raises BadInputError at once for a name or an ending that no bundle could make good."""
+    _known("unknown_ending", Path(path).suffix.lower(), ENDINGS, "ending", Path(path))
+    codes = tuple(check.code for check in load_checklist(checklist))
+    _known("unknown_chart", chart_name, ("waterfall", "budget", "curve", *codes), "chart", Path(path))
+    return None if chart_name == "curve" else "report" if chart_name in codes else "explanation"
 
 
 def write_snapshot(
@@ -59,7 +69,7 @@ def provenance(
     chart_name: str, bundle: StrategyBundle, explanation: Explanation | None = None, report: AuditReport | None = None
 ) -> dict[str, str]:
     """What a reader needs to check the figure: bundle, hashes, seed, version, date of the decision, kind of figures."""
-    of_decision = explanation if chart_name in {"waterfall", "budget"} else None
+    of_decision = explanation if chart_name in OF_A_DECISION else None
     of_audit = report if of_decision is None and chart_name != "curve" else None
     made = of_decision or of_audit
     facts = {
@@ -112,7 +122,7 @@ def _chart(
 ) -> Any:
     if name == "curve":
         return curve.nav_curve(bundle, lang)
-    if name in {"waterfall", "budget"}:
+    if name in OF_A_DECISION:
         if explanation is None:
             raise _fault("needs_explanation", path, chart=name)
         labels = bundle.manifest.features

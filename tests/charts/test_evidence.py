@@ -71,6 +71,13 @@ def test_an_empty_table_says_so():
     assert "nothing to draw" in render.svg(evidence_figure(Table("bars", {"a": [], "b": []}), {}, "en"))
 
 
+def test_a_line_far_outside_a_histogram_stands_at_its_edge():
+    table = Table("histogram", {"from": [1.0, 2.0], "to": [2.0, 3.0], "n": [3, 4]}, {"budget": 800.0, "p95": 2.9})
+    lines = [row for row in drawn(evidence_figure(table, {}, "en")) if "name" in row]
+    assert [(row["at"], row["name"]) for row in lines if row["at"] > 2.9] == [(4.0, "budget: 800 →")]
+    assert (2.9, "p95: 2.9") in [(row["at"], row["name"]) for row in lines]
+
+
 def test_unknown_kind_is_an_error():
     with pytest.raises(KeyError):
         evidence_figure(Table("pie", {"a": [1]}), {}, "en")

@@ -40,8 +40,8 @@ def evidence_figure(table: Table, words: KNOWN, lang: str, title: str = "") -> a
         return theme.finish(theme.sentence(text("chart.evidence.empty", lang)), title, [], said)
     layers = draw(columns, names)
     layers += _references(table, words, lang)
-    rows = len(columns[0]) if table.kind in SIDEWAYS else 0
-    height = max(90, 26 * rows) if rows else 240
+    slots = len(columns[0]) * max(1, len(columns) - 1 if table.kind == "bars" else 1)
+    height = max(90, 10 * len(columns[0]) + 12 * slots) if table.kind in SIDEWAYS else 240
     return theme.finish(theme.stack(*layers).properties(width=PLOT, height=height), title, [], said)
 
 
@@ -80,7 +80,7 @@ def _short(value: float) -> str:
 
 
 def _axis(title: str, **more: Any) -> alt.Axis:
-    return alt.Axis(title=title, **more)
+    return alt.Axis(title=title, **({"tickCount": 7} | more))
 
 
 def _named(names: list[str], legend: alt.Legend | None) -> dict[str, Any]:
@@ -210,21 +210,31 @@ def _references(table: Table, words: KNOWN, lang: str) -> list[alt.Chart]:
     """A dashed line for each finite reference value; its name stands outside the plot: above an upright line, right of a level one."""
     drawn: list[alt.Chart] = []
     known = sorted((item for item in table.lines.items() if np.isfinite(item[1])), key=lambda item: item[1])
+    low, high = _reach(table)
     for i, (key, value) in enumerate(known):
-        name = f"{theme.spoken(words, key, lang)}: {_short(value)}"
-        base = alt.Chart(theme.rows([{"at": float(value), "name": name}]))
+        at = min(max(float(value), low), high)
+        arrow = " →" if value > high else " ←" if value < low else ""
+        base = alt.Chart(theme.rows([{"at": at, "name": f"{theme.spoken(words, key, lang)}: {_short(value)}{arrow}"}]))
         if table.kind in UPRIGHT:
             base = base.encode(x="at:Q")
-            named = base.mark_text(baseline="bottom", dy=-4 - 15 * i, color=theme.LIMIT, fontWeight="bold").encode(
-                text="name:N", y=alt.value(0)
-            )
+            text_mark = base.mark_text(baseline="bottom", dy=-4 - 15 * i, color=theme.LIMIT, fontWeight="bold")
+            named = text_mark.encode(text="name:N", y=alt.value(0))
         else:
             base = base.encode(y="at:Q")
-            named = base.mark_text(align="left", dx=5, color=theme.LIMIT, fontWeight="bold").encode(
-                text="name:N", x=alt.value(PLOT)
-            )
+            text_mark = base.mark_text(align="left", dx=5, color=theme.LIMIT, fontWeight="bold")
+            named = text_mark.encode(text="name:N", x=alt.value(PLOT))
         drawn += [base.mark_rule(color=theme.LIMIT, strokeWidth=1.6, strokeDash=theme.DASHES[1 + i % 5]), named]
     return drawn
+
+
+def _reach(table: Table) -> tuple[float, float]:
+    """How far a line may pull a histogram's axis: half of its span to each side; one beyond stands at the edge with an arrow."""
+    ranges = [r for column in list(table.columns.values())[:2] if (r := _range(column)) is not None]
+    if table.kind != "histogram" or not ranges:
+        return -np.inf, np.inf
+    low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
+    room = 0.5 * (high - low)
+    return low - room, high + room
 
 
 def _moments(column: list[Any]) -> pd.DatetimeIndex | None:

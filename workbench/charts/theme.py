@@ -36,6 +36,7 @@ INK = {
     "dark": {"text": "#eef1f5", "quiet": "#a9b2bf", "grid": "#343b46", "paper": "#0e1117"},
 }
 MINUS = "−"
+TINY = 1e-6
 alt.data_transformers.enable("default", max_rows=None)  # figures are thinned here, by what must stay visible
 STEERING = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 
@@ -44,7 +45,13 @@ def config(surface: Surface | None = None) -> dict[str, Any]:
     """Vega-Lite config: fonts and sizes; with `surface` also the colours of text, axes and grid on it."""
     base: dict[str, Any] = {
         "font": FONTS,
-        "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 260},
+        "axis": {
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+            "labelLimit": 260,
+            "labelOverlap": True,
+        },
         "axisX": {"titlePadding": 10},
         "legend": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 320},
         "title": {"fontSize": 16, "subtitleFontSize": 12, "anchor": "start", "offset": 14, "subtitlePadding": 5},
@@ -97,13 +104,15 @@ def clean(words: str) -> str:
 def digits(value: float, significant: int = 4) -> str:
     """A number with `significant` digits, a true minus sign and no trailing zeros.
 
-    >>> digits(-0.0123456), digits(1234567.0), digits(3.0)
-    ('−0.01235', '1234567', '3')
+    >>> digits(-0.0123456), digits(1234567.0), digits(3.0), digits(2.14e-15)
+    ('−0.01235', '1234567', '3', '2.1e−15')
     """
     if not math.isfinite(value):
         return "–"
     if value == 0:
         return "0"
+    if abs(value) < TINY:
+        return f"{value:.1e}".replace("-", MINUS)
     places = max(0, significant - 1 - math.floor(math.log10(abs(value))))
     shown = f"{value:.{min(places, 12)}f}"
     shown = shown.rstrip("0").rstrip(".") if "." in shown else shown
