@@ -10,7 +10,7 @@ from chart_specimens import HOSTILE, LABELS, explanation, nothing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.charts.waterfall import alt_text, staircase, waterfall
+from workbench.charts.waterfall import alt_text, measured, staircase, waterfall
 from workbench.schema import Message
 
 
@@ -106,3 +106,18 @@ def test_hostile_names_are_data_only():
 def test_numbers_are_in_the_reader_s_terms(output, shown):
     rows = bars(waterfall(explanation(output=output), "en"))
     assert shown in [row["shown"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("unit", "lang", "shown"),
+    [
+        ("percent", "zh", "2.5%"),
+        ("fraction", "en", "250%"),
+        ("percentage points", "zh", "2.5 个百分点"),
+        ("basis points", "en", "2.5 bp"),
+        ("CNY/USD", "zh", "2.5 CNY/USD"),
+        (None, "en", "2.5"),
+    ],
+)
+def test_units_are_in_the_reader_s_words(unit, lang, shown):
+    assert measured(2.5, unit, lang) == shown

@@ -11,7 +11,7 @@ import altair as alt
 from workbench.charts import theme
 from workbench.manifest import FeatureSection
 from workbench.schema import Explanation
-from workbench.text import say, text
+from workbench.text import say, text, words
 
 Labels = Mapping[str, FeatureSection]
 SHOWN = 9
@@ -81,8 +81,16 @@ def name_and_value(explanation: Explanation, i: int, lang: str, labels: Labels |
     if not math.isfinite(value):
         return text("chart.waterfall.missing", lang, label=label)
     section = (labels or {}).get(name)
-    unit = "" if section is None or not section.unit else "%" if section.unit == "percent" else f" {section.unit}"
-    return f"{label} = {theme.digits(value)}{unit}"
+    return f"{label} = {measured(value, section.unit if section else None, lang)}"
+
+
+def measured(value: float, unit: str | None, lang: str) -> str:
+    """A feature's value with its unit, in the reader's words where the unit is a common one; fractions as percent."""
+    if unit == "fraction":
+        value, unit = 100 * value, "percent"
+    key = f"chart.unit.{(unit or '').replace(' ', '_')}"
+    told = text(key, lang) if key in words() else f" {unit}" if unit else ""
+    return theme.digits(value) + told
 
 
 def feature_label(name: str, lang: str, labels: Labels | None) -> str:
