@@ -59,7 +59,7 @@ def audit(
     """Execute every check of a checklist (a shipped one's name, or a folder of TOML files) on a bundle.
 
     A check that cannot run, or fails while it runs, is a finding and never an exception; `progress(i, n, check)` is called before
-    each one. `only` picks some checks by code: the verdict is then about these. Raises BadInputError where the checklist itself is
+    each one. `only` picks some checks by code: the verdict is then about these. A whole audit goes to the desk's ledger. Raises BadInputError where the checklist itself is
     missing or wrong, or has no such code.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
@@ -71,7 +71,7 @@ def audit(
             progress(i, len(questions), check)
         findings.append(run(check, evidence))
     adjusted = adjust(questions, findings)
-    return AuditReport(
+    report = AuditReport(
         bundle=bundle.name,
         checklist=str(checklist),
         version=__version__,
@@ -84,6 +84,10 @@ def audit(
         started=started.isoformat(timespec="seconds"),
         elapsed_ms=(time.perf_counter() - clock) * 1000,
     )
+    if desk.ledger is not None and only is None:
+        outcomes = {finding.code: finding.outcome.value for finding in adjusted}
+        desk.ledger.append("audit", vars(report) | {"findings": outcomes})
+    return report
 
 
 def _picked(questions: Sequence[Check], only: Collection[str] | None) -> Sequence[Check]:

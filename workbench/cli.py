@@ -143,7 +143,7 @@ def audit(
     """Execute the checklist on a bundle."""
     from workbench.audit import to_dict
 
-    found, report = _audit(bundle, checklist, seed, lang, trust_code=trust_code)
+    found, report = _audit(bundle, lang, checklist=checklist, seed=seed, trust_code=trust_code)
     if pdf is not None:
         from workbench.report import write_pdf
 
@@ -177,7 +177,7 @@ def snapshot(
         if chart in OF_A_DECISION:
             answer = desk.explain(found, at, entity, seed=seed)
     if chart in chart_names(found) and chart not in {*OF_A_DECISION, "curve"}:
-        found, report = _audit(bundle, "fixed_income_plus", seed, lang, trust_code=trust_code)
+        found, report = _audit(bundle, lang, seed=seed, trust_code=trust_code, only=chart)
     write_snapshot(chart, found, file, lang.value, explanation=answer, report=report)
     console.err.print(text("cli.written", lang, path=file))
 
@@ -215,18 +215,24 @@ def _load(bundle: str, *, trust_code: bool) -> "StrategyBundle":
 
 
 def _audit(
-    bundle: str, checklist: str, seed: int, lang: Lang, *, trust_code: bool
+    bundle: str,
+    lang: Lang,
+    *,
+    checklist: str = "fixed_income_plus",
+    seed: int,
+    trust_code: bool,
+    only: str | None = None,
 ) -> "tuple[StrategyBundle, AuditReport]":
-    """Load and audit, with a progress bar (on a terminal only), and keep a record of it."""
+    """Load and audit, with a progress bar (on a terminal only)."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from workbench.audit import audit, to_dict
+    from workbench.audit import audit
     from workbench.desk import Desk
     from workbench.ledger import Ledger
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     quiet = not console.err.is_terminal
-    with Desk() as desk, Progress(*columns, console=console.err, transient=True, disable=quiet) as bar:
+    with Desk(Ledger()) as desk, Progress(*columns, console=console.err, transient=True, disable=quiet) as bar:
         found = _load(bundle, trust_code=trust_code)
         task = bar.add_task(found.name)
 
@@ -234,15 +240,7 @@ def _audit(
             words = getattr(check.title, lang.value)
             bar.update(task, completed=done, total=total, description=f"{check.code} {words}")
 
-        report = audit(found, desk, checklist, seed, step)
-    ledger = Ledger()
-    ledger.append("audit", to_dict(report) | {"findings": _outcomes(report)})
-    ledger.flush()
-    return found, report
-
-
-def _outcomes(report: "AuditReport") -> dict[str, str]:
-    return {finding.code: finding.outcome.value for finding in report.findings}
+        return found, audit(found, desk, checklist, seed, step, only=None if only is None else [only])
 
 
 def _at_or_above(report: "AuditReport", fail_on: FailOn) -> bool:

@@ -93,6 +93,7 @@ class Desk:
         *,
         budget_ms: float | None = None,
         seed: int = 0,
+        record: bool = True,
     ) -> Explanation:
         """Explain one decision; returns by the deadline, whatever the model does.
 
@@ -103,6 +104,7 @@ class Desk:
             method: `auto` or one of `explain.methods()`.
             budget_ms: Default: the bundle's own budget.
             seed: Of background and sampling.
+            record: Whether the ledger, if there is one, keeps the answer; no for calls that only measure.
 
         Returns:
             The best explanation known at the deadline. Where nothing came, one without values and with a `reason`.
@@ -124,7 +126,7 @@ class Desk:
         except (WorkerGoneError, ModelRaisedError) as error:
             request.reason = _reason(error, request.model)
         explanation = request.explanation()
-        if self.ledger is not None:
+        if self.ledger is not None and record:
             self.ledger.append("explanation", explanation.to_dict())
         return explanation
 

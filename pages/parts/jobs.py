@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from workbench.audit import audit, to_dict
+from workbench.audit import audit
 from workbench.checklist import Check
 from workbench.desk import Desk
 from workbench.report import pdf
@@ -33,8 +33,6 @@ class Job:
         """Audit the bundle; whatever goes wrong must not take the app along."""
         try:
             self.report = audit(bundle, desk, progress=self.note)
-            if desk.ledger is not None:
-                desk.ledger.append("audit", to_dict(self.report))
         except Exception:
             logging.getLogger(__name__).exception("audit of %s", bundle.name)
             self.failed = True
