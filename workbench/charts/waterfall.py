@@ -88,7 +88,8 @@ def measured(value: float, unit: str | None, lang: str) -> str:
     """A feature's value with its unit, in the reader's words where the unit is a common one; fractions as percent."""
     if unit == "fraction":
         value, unit = 100 * value, "percent"
-    key = f"chart.unit.{(unit or '').replace(' ', '_')}"
+    name = (unit or "").replace(" ", "_")
+    key = f"chart.unit.{name}"
     told = text(key, lang) if key in words() else f" {unit}" if unit else ""
     return theme.digits(value) + told
 
