@@ -11,12 +11,18 @@ import altair as alt
 from workbench.charts import theme
 from workbench.manifest import FeatureSection
 from workbench.schema import Explanation
-from workbench.text import say, text, words
+from workbench.text import say, text
 
 Labels = Mapping[str, FeatureSection]
 SHOWN = 9
 Z95 = 1.959964
 REMAINDER = 1e-6
+UNITS: Mapping[str | None, str] = {
+    "percent": "percent",
+    "percentage points": "percentage_points",
+    "basis points": "basis_points",
+    "index points": "index_points",
+}
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,7 @@ def measured(value: float, unit: str | None, lang: str) -> str:
     """A feature's value with its unit, in the reader's words where the unit is a common one; fractions as percent."""
     if unit == "fraction":
         value, unit = 100 * value, "percent"
-    name = (unit or "").replace(" ", "_")
-    key = f"chart.unit.{name}"
-    told = text(key, lang) if key in words() else f" {unit}" if unit else ""
+    told = text(f"chart.unit.{UNITS[unit]}", lang) if unit in UNITS else f" {unit}" if unit else ""
     return theme.digits(value) + told
 
 
