@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -69,12 +70,13 @@ def app(tmp_path_factory, hostile_bundle, broken_bundle):
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
+            start_new_session=True,
         ) as process,
     ):
         told = next((line for line in process.stdout if address in line), None)
         assert told, (home / "app.log").read_text()
         yield address
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)
 
 
 @pytest.fixture
