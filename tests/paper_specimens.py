@@ -14,7 +14,7 @@ headline = true
 unit = "share"
 warn_above = 0.0
 fail_above = 0.05
-source = "Measured on pure noise with 20-day labels"
+source = { en = "Measured on pure noise with 20-day labels", zh = "Measured on pure noise with 20-day labels" }
 mark = "M"
 refs = ["López de Prado (2018), Advances in Financial Machine Learning, ch. 7"]
 maps_to = ["SR 26-2: development", "JR/T 0221-2021: 6.4"]
@@ -30,7 +30,7 @@ pattern = "borrowed_tomorrow"
 unit = "cells"
 warn_above = 0
 fail_above = 0
-source = "Deterministic"
+source = { en = "Deterministic", zh = "Deterministic" }
 mark = "D"
 title = { en = "Point-in-time availability", zh = "可得时点审计" }
 why = { en = "A value that was not yet published cannot have been traded on.", zh = "尚未公布的数据，不可能成为当时下单的依据。" }
@@ -45,7 +45,7 @@ warn_above = 0.15
 fail_above = 0.15
 warn_p = 0.05
 fail_p = 0.01
-source = "The mandate's cap plus a tolerance of 0.05 #let x = 1; $x$ *bold* _it_ `raw` @ref <label> \\\\ // end"
+source = { en = "The mandate's cap plus a tolerance of 0.05 #let x = 1; $x$ *bold* _it_ `raw` @ref <label> \\\\ // end", zh = "The mandate's cap plus a tolerance of 0.05 #let x = 1; $x$ *bold* _it_ `raw` @ref <label> \\\\ // end" }
 mark = "D"
 refs = ["Dimson (1979), JFE 7, 197–226"]
 title = { en = "Factor identity", zh = "因子身份" }
@@ -60,7 +60,7 @@ pattern = "equity_in_a_bond_coat"
 unit = "probability"
 warn_above = 0.05
 fail_above = 0.2
-source = "Design"
+source = { en = "Design", zh = "Design" }
 mark = "D"
 title = { en = "Drawdown budget", zh = "回撤预算" }
 why = { en = "The budget is what was promised.", zh = "回撤预算是对客户的承诺。" }
@@ -73,7 +73,7 @@ pattern = "fair_weather_model"
 unit = "inflation"
 warn_above = 0.1
 fail_above = 0.25
-source = "Design"
+source = { en = "Design", zh = "Design" }
 mark = "D"
 title = { en = "Smoothed pricing", zh = "平滑估值" }
 why = { en = "Smoothing hides risk.", zh = "平滑估值掩盖真实波动。" }
@@ -86,7 +86,7 @@ pattern = "fair_weather_model"
 unit = "probability"
 warn_below = 0.05
 fail_below = 0.01
-source = "Design"
+source = { en = "Design", zh = "Design" }
 mark = "D"
 title = { en = "Structural break", zh = "结构突变" }
 why = { en = "No break found is not safety.", zh = "没有检出突变不等于安全。" }

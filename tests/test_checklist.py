@@ -22,7 +22,7 @@ TABLE = {
     "unit": "sd",
     "warn_above": 1.0,
     "fail_above": 2.0,
-    "source": "here",
+    "source": {"en": "here", "zh": "此处"},
     "mark": "D",
     "title": WORDS,
     "why": WORDS,

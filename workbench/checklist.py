@@ -46,7 +46,7 @@ class Check(BaseModel):
     must_show: float | None = None
     also_warn: dict[str, float] = {}
     settings: dict[str, float | int] = {}
-    source: str
+    source: Words
     mark: Literal["V", "M", "D", "U"]
     refs: tuple[str, ...] = ()
     maps_to: tuple[str, ...] = ()

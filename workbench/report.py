@@ -178,7 +178,12 @@ def _finding(check: Check, finding: Finding, lang: str, folder: Path) -> dict[st
         "remedy": getattr(check.remedy, lang),
         "reason": say(finding.reason, lang) if finding.reason else "",
         "lines": _lines(check, lang),
-        "source": text("report.finding.marked", lang, source=check.source, mark=text(f"audit.mark.{check.mark}", lang)),
+        "source": text(
+            "report.finding.marked",
+            lang,
+            source=getattr(check.source, lang),
+            mark=text(f"audit.mark.{check.mark}", lang),
+        ),
         "refs": list(check.refs),
         "maps_to": list(check.maps_to),
         "facts": _facts(check, finding, lang),

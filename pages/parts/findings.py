@@ -86,7 +86,7 @@ def _lines(check: Check, lang: str) -> Iterable[str]:
     warn, fail = (amount(line, check.unit, lang) for line in (check.warn, check.fail))
     yield text(f"report.finding.{side}", lang, warn=warn, fail=fail)
     yield f"{text('page.audit.severity', lang)}{text(f'audit.severity.{check.severity}', lang)}"
-    yield "; ".join((check.source, *check.refs))
+    yield "; ".join((getattr(check.source, lang), *check.refs))
 
 
 def _facts(finding: Finding, check: Check, lang: str) -> None:

@@ -34,6 +34,8 @@ def evidence_figure(table: Table, words: KNOWN, lang: str, title: str = "") -> a
     """
     draw = KINDS[table.kind]
     columns = [_listed(column) for column in table.columns.values()]
+    if table.kind == "intervals":  # its rows are the measure's own, not a user's features
+        columns[0] = [theme.spoken(words, str(row), lang) for row in columns[0]]
     names = theme.unique([theme.clean(theme.spoken(words, key, lang)) for key in table.columns])
     said = alt_text(table, words, lang, title)
     if not columns or not columns[0]:
