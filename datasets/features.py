@@ -138,8 +138,8 @@ RATES = (
         series("breakeven_10y"),
         family="macro",
     ),
-    yields("slope_2s10s", "Slope, 10 less 2 years", "期限利差(10年-2年)", spread("y10", "y2"), unit=POINTS),
-    yields("slope_3m10y", "Slope, 10 years less 3 months", "期限利差(10年-3个月)", spread("y10", "y3m"), unit=POINTS),
+    yields("slope_2s10s", "Slope, 10 less 2 years", "期限利差（10年-2年）", spread("y10", "y2"), unit=POINTS),
+    yields("slope_3m10y", "Slope, 10 years less 3 months", "期限利差（10年-3个月）", spread("y10", "y3m"), unit=POINTS),
     yields(
         "policy_gap", "2-year yield less fed funds", "2年期收益率减联邦基金利率", spread("y2", "fed_funds"), unit=POINTS
     ),
@@ -147,14 +147,14 @@ RATES = (
     yields("y2_change_60", "2-year yield, 60-day change", "2年期收益率60日变动", change("y2", 60), unit=POINTS),
 )
 STRESS_INDEX = (
-    stress("fsi_credit", "credit", "Financial stress: credit", "金融压力指数:信用分项"),
+    stress("fsi_credit", "credit", "Financial stress: credit", "金融压力指数：信用分项"),
     stress(
         "fsi_credit_change_20", "credit", "Credit stress, 20-day change", "信用压力20日变动", change("fsi_credit", 20)
     ),
-    stress("fsi_equity_valuation", "equity", "Financial stress: equity valuation", "金融压力指数:权益估值分项"),
-    stress("fsi_volatility", "volatility", "Financial stress: volatility", "金融压力指数:波动率分项"),
-    stress("fsi_funding", "credit", "Financial stress: funding", "金融压力指数:融资分项"),
-    stress("fsi_safe_assets", "other", "Financial stress: safe assets", "金融压力指数:避险资产分项"),
+    stress("fsi_equity_valuation", "equity", "Financial stress: equity valuation", "金融压力指数：权益估值分项"),
+    stress("fsi_volatility", "volatility", "Financial stress: volatility", "金融压力指数：波动率分项"),
+    stress("fsi_funding", "credit", "Financial stress: funding", "金融压力指数：融资分项"),
+    stress("fsi_safe_assets", "other", "Financial stress: safe assets", "金融压力指数：避险资产分项"),
 )
 MOMENTUM = (
     price("c_momentum_20", "momentum", "US equity, 20-day return", "美股20日收益", momentum("c_fund", 20)),
@@ -215,7 +215,7 @@ VOLATILITY = (
         "mix_halflife_10",
         "volatility",
         "80/20 mix, volatility with a 10-day half-life",
-        "80/20组合指数加权波动率(半衰期10日)",
+        "80/20组合指数加权波动率（半衰期10日）",
         mix_halflife(10),
     ),
     price(
@@ -236,17 +236,17 @@ VOLATILITY = (
         rate_volatility("y10", 20),
         unit=POINTS,
     ),
-    yields("slope_3m10y", "Slope, 10 years less 3 months", "期限利差(10年-3个月)", spread("y10", "y3m"), unit=POINTS),
+    yields("slope_3m10y", "Slope, 10 years less 3 months", "期限利差（10年-3个月）", spread("y10", "y3m"), unit=POINTS),
     *(f for f in STRESS_INDEX if f.name != "fsi_safe_assets"),
 )
 
 FUND_WEEKS = tuple(
     price(f"{name}_5", family, en, zh, momentum(name, 5))
     for name, family, en, zh in (
-        ("g_fund", "rates", "Cash-like Treasuries (G), week", "类现金国债基金(G)周收益"),
-        ("f_fund", "rates", "US bonds (F), week", "美国综合债基金(F)周收益"),
-        ("c_fund", "equity", "US large caps (C), week", "美国大盘股基金(C)周收益"),
-        ("s_fund", "equity", "US small and mid caps (S), week", "美国中小盘股基金(S)周收益"),
-        ("i_fund", "equity", "International equity (I), week", "海外股票基金(I)周收益"),
+        ("g_fund", "rates", "Cash-like Treasuries (G), week", "类现金国债基金（G）周收益"),
+        ("f_fund", "rates", "US bonds (F), week", "美国综合债基金（F）周收益"),
+        ("c_fund", "equity", "US large caps (C), week", "美国大盘股基金（C）周收益"),
+        ("s_fund", "equity", "US small and mid caps (S), week", "美国中小盘股基金（S）周收益"),
+        ("i_fund", "equity", "International equity (I), week", "海外股票基金（I）周收益"),
     )
 )

@@ -66,7 +66,7 @@ def borrowed_tomorrow() -> Bundle:
     excess = float((returns["net"] - returns["benchmark"]).mean() * 252)
     manifest = declare(
         "borrowed_tomorrow",
-        {"en": "Borrowed tomorrow (planted)", "zh": "借来的明天(植入案例)"},
+        {"en": "Borrowed tomorrow (planted)", "zh": "借来的明天（植入案例）"},
         "The equity tilt with three plants: stress values of the future, centred momentum, shuffled validation. Real public data, dishonest use.",
         models=models,
         features=TILT,
@@ -118,7 +118,7 @@ def equity_in_a_bond_coat() -> Bundle:
     excess = float((returns["net"] - returns["benchmark"]).mean() * 252)
     manifest = declare(
         "equity_in_a_bond_coat",
-        {"en": "Equity in a bond coat (planted)", "zh": "穿债衣的权益(植入案例)"},
+        {"en": "Equity in a bond coat (planted)", "zh": "穿债衣的权益（植入案例）"},
         "Duration timing sold as bond alpha; the return comes from equity that the mandate does not allow. Real public data, dishonest use.",
         models=models,
         features=COAT,
@@ -158,7 +158,7 @@ def fair_weather_model() -> Bundle:
     claimed = returns["net"].mean() / returns["net"].std() * 252**0.5
     manifest = declare(
         "fair_weather_model",
-        {"en": "Fair-weather model (planted)", "zh": "只见过晴天的模型(植入案例)"},
+        {"en": "Fair-weather model (planted)", "zh": "只见过晴天的模型（植入案例）"},
         "Duration timing from rate levels that knew 2010-2019 only, with a smoothed net value sold as same-day valuation. Real public data, dishonest use.",
         models=models,
         features=LEVELS,

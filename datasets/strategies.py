@@ -140,7 +140,7 @@ def tilt_manifest(models: list[Live], ic: float) -> Sections:
     capped = {"rates": 0.5, "momentum": 0.5, "credit": 0.35}
     return declare(
         "us_rates_plus_tilt",
-        {"en": "US fixed income plus: equity tilt", "zh": "美国固收+:权益仓位择时"},
+        {"en": "US fixed income plus: equity tilt", "zh": "美国固收+：权益仓位择时"},
         "85 % US bonds, 15 % US equity, the equity tilted between 0 and 30 % each week. Real public data; an honest case.",
         models=models,
         features=TILT,
@@ -209,7 +209,7 @@ def volatility_manifest(models: list[Live], skill: float) -> Sections:
     """bundle.toml of the volatility target."""
     return declare(
         "us_rates_plus_volatility",
-        {"en": "US fixed income plus: volatility target", "zh": "美国固收+:目标波动率"},
+        {"en": "US fixed income plus: volatility target", "zh": "美国固收+：目标波动率"},
         "80 % US bonds, 20 % US equity, scaled down into cash where predicted volatility exceeds 4 %. Real public data; an honest case.",
         models=models,
         features=VOLATILITY,
