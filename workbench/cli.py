@@ -169,15 +169,15 @@ def snapshot(
 ) -> None:
     """Write a chart ready for a blog, with its alt text and provenance."""
     from workbench.desk import Desk
-    from workbench.snapshot import OF_A_DECISION, chart_names, write_snapshot
+    from workbench.snapshot import needs, write_snapshot
 
-    answer, report = None, None
-    with Desk() as desk:
-        found = _load(bundle, trust_code=trust_code)
-        if chart in OF_A_DECISION:
-            answer = desk.explain(found, at, entity, seed=seed)
-    if chart in chart_names(found) and chart not in {*OF_A_DECISION, "curve"}:
+    needed, answer, report = needs(chart, file), None, None
+    if needed == "report":
         found, report = _audit(bundle, lang, seed=seed, trust_code=trust_code, only=chart)
+    else:
+        with Desk() as desk:
+            found = _load(bundle, trust_code=trust_code)
+            answer = desk.explain(found, at, entity, seed=seed) if needed == "explanation" else None
     write_snapshot(chart, found, file, lang.value, explanation=answer, report=report)
     console.err.print(text("cli.written", lang, path=file))
 

@@ -255,9 +255,8 @@ class Evidence:
         """One call, then warm ones on evenly spaced decisions, as a user would ask for them."""
         rows, names = evenly(np.arange(len(self.panel.times)), WARM_CALLS), self.panel.entities
         asked = [(self.panel.times[int(i)], None if names is None else str(names[i])) for i in rows]
-        calls = (asked[i % len(asked)] for i in range(WARM_CALLS + 1))
-        first, *warm = (self.desk.explain(self.bundle, *call, record=False) for call in calls)
-        return Latencies(first, tuple(warm))
+        calls = (self.desk.explain(self.bundle, *asked[i % len(asked)], record=False) for i in range(WARM_CALLS + 1))
+        return Latencies(next(calls), tuple(calls))
 
     @cached_property
     def returns(self) -> Returns:

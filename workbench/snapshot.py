@@ -33,7 +33,7 @@ def needs(chart_name: str, path: Path, checklist: str = "fixed_income_plus") -> 
     """What a chart shows besides the bundle. Raises BadInputError at once for a name or an ending that no bundle could make good."""
     _known("unknown_ending", Path(path).suffix.lower(), ENDINGS, "ending", Path(path))
     codes = tuple(check.code for check in load_checklist(checklist))
-    _known("unknown_chart", chart_name, ("waterfall", "budget", "curve", *codes), "chart", Path(path))
+    _known("unknown_chart", chart_name, (*OF_A_DECISION, "curve", *codes), "chart", Path(path))
     return None if chart_name == "curve" else "report" if chart_name in codes else "explanation"
 
 

@@ -129,15 +129,9 @@ def _why_empty(explanation: Explanation, lang: str) -> str:
 
 
 def _subtitle(explanation: Explanation, steps: list[Step], lang: str) -> list[str]:
-    method = text(
-        "chart.waterfall.method",
-        lang,
-        method=text(f"chart.method.{explanation.method}", lang)
-        if explanation.method in METHODS
-        else explanation.method,
-        elapsed=theme.digits(explanation.elapsed_ms, 3),
-        budget=theme.digits(explanation.budget_ms, 3),
-    )
+    # No times here: the same decision, explained again, is the same figure to the byte.
+    named = explanation.method in METHODS
+    method = text(f"chart.method.{explanation.method}", lang) if named else explanation.method
     whiskers = text("chart.waterfall.whiskers", lang) if any(step.error > 0 for step in steps) else ""
     cut = "" if explanation.complete else text("chart.waterfall.incomplete", lang)
     return [method, cut, whiskers]

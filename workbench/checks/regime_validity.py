@@ -13,7 +13,7 @@ from workbench.smoothing import Smoothing, autocorrelation, lo_eta
 
 MOST_ROWS = 2000
 MOST_POINTS = 500
-MOST_BARS = 20
+MOST_BARS = 12
 FEWEST = 30
 FOLDS = 5
 DETECT = 0.01, 0.80

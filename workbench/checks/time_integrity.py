@@ -19,7 +19,7 @@ SAME = 0.99
 
 SEARCHED = 5000
 FEWEST = 30
-MOST_BARS = 30
+MOST_BARS = 12
 
 
 def availability(panel: Panel, features: Mapping[str, FeatureSection]) -> Measurement:
