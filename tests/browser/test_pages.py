@@ -69,6 +69,7 @@ def test_a_decision_is_explained(look, explanation, lang, scheme):
 
 def test_the_chart_says_the_same_as_the_figures(look, explanation):
     page = look(f"/?bundle={BUNDLE}&at={DAY}&lang=en")
+    page.wait_for_selector("[data-testid=stVegaLiteChart] svg text")
     drawn = page.locator("[data-testid=stVegaLiteChart]").first.text_content()
     finest = max(abs(f["contribution"]) for f in explanation["features"])
     largest = max(explanation["features"], key=lambda f: abs(f["contribution"]))
