@@ -86,6 +86,11 @@ def test_a_model_that_crashes_is_status_3_and_says_so(run, tmp_path):
     assert "crashed its worker; the program goes on" in err
 
 
+def test_a_bundle_may_be_named_by_a_relative_path(run, bundle, monkeypatch):
+    monkeypatch.chdir(bundle.parent)
+    assert run("explain", bundle.name)[0] == 0
+
+
 def test_code_needs_trust(run, tmp_path):
     folder = python_folder(tmp_path / "code", "product")
     status, _, err = run("explain", folder)

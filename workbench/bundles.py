@@ -42,7 +42,7 @@ def load_bundle(folder_or_name: str | Path, *, trust_code: bool = False) -> Stra
     Raises `BadInputError` with every fault of manifest, model and tables that can be found without the others. Models that are Python
     code are accepted only with `trust_code`; nothing is run here in any case.
     """
-    folder = _folder(folder_or_name)
+    folder = _folder(folder_or_name).resolve()  # a worker stands elsewhere
     manifest, faults = read_manifest(_safe_path(folder, FILE, FILE))
     if manifest is None:
         raise BadInputError(faults)

@@ -70,7 +70,9 @@ def print_explanation(answer: "Explanation", lang: str) -> None:
         said = "cli.method" if answer.exact else "cli.sampled"
         out.print(text(said, lang, method=answer.method, gap=answer.additivity_gap, samples=answer.samples))
     stages = ", ".join(f"{text(f'chart.stage.{name}', lang)} {ms:.1f}" for name, ms in answer.stages_ms.items())
-    kept = "cli.kept" if answer.elapsed_ms <= answer.budget_ms else "cli.missed"
+    kept = (
+        "cli.kept" if answer.within_budget else "cli.missed" if answer.elapsed_ms > answer.budget_ms else "cli.nothing"
+    )
     out.print(text(kept, lang, elapsed=answer.elapsed_ms, budget=answer.budget_ms, stages=stages))
     for sentence in (*([answer.reason] if answer.reason else []), *answer.warnings):
         err.print(text("cli.warning", lang, sentence=say(sentence, lang)))
