@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -63,10 +62,11 @@ def open_app(
     if headless or not sys.stdout.isatty():
         command += ["--server.headless", "true"]
     console.err.print(text("cli.serving", lang, url=f"http://127.0.0.1:{chosen}"))
-    environment = os.environ | {"WORKBENCH_BUNDLES": bundles, "WORKBENCH_LANG": lang.value}
     path = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(path)
-    raise typer.Exit(subprocess.run(command, check=False, env=environment, cwd=page.parent.parent).returncode)
+    environment = os.environ | {"WORKBENCH_BUNDLES": bundles, "WORKBENCH_LANG": lang.value}
+    os.chdir(page.parent.parent)
+    # Streamlit takes this process over: signals reach it, and nothing is left behind when it ends.
+    os.execve(sys.executable, command, environment | {"PYTHONPATH": os.pathsep.join(path)})  # noqa: S606 - no shell is meant
 
 
 def _free(port: int) -> bool:

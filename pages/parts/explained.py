@@ -2,6 +2,7 @@
 
 import math
 from datetime import date
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -150,7 +151,7 @@ def features(answer: Explanation, bundle: StrategyBundle, lang: str) -> None:
         "lag": column(text("page.features.lag", lang), alignment="right"),
     }
     kinds |= {name: column(text(f"page.features.{name}", lang)) for name in ("label", "unit", "family", "name")}
-    height = TABLE_HEIGHT if len(table) > TABLE_ROWS else "content"
+    height: int | Literal["content"] = TABLE_HEIGHT if len(table) > TABLE_ROWS else "content"
     st.dataframe(table[order], hide_index=True, width="stretch", height=height, column_config=kinds)
 
 

@@ -98,8 +98,10 @@ def _load_layers(load: float, reach: float, lang: str) -> list[alt.Chart]:
     beyond = load > 0.8 * reach
     base = alt.Chart(theme.rows([row])).encode(**_axes(reach, lang, "start:Q"))
     bar = base.mark_bar(height=22, color=theme.NEUTRAL, opacity=0.45).encode(x2="end:Q")
-    label = base.mark_text(align="right" if beyond else "left", dx=-6 if beyond else 6)
-    return [bar, label.encode(**_axes(reach, lang, "end:Q"), text="shown:N")]
+    label = base.mark_text(
+        align="left", dx=6
+    )  # at the start of a bar that runs out of the picture: clear of the budget's line
+    return [bar, label.encode(**_axes(reach, lang, "start:Q" if beyond else "end:Q"), text="shown:N")]
 
 
 def _budget_line(explanation: Explanation, reach: float, lang: str) -> list[alt.Chart]:

@@ -209,22 +209,25 @@ def _scatter(columns: list[list[Any]], names: list[str]) -> list[alt.Chart]:
 
 
 def _references(table: Table, words: KNOWN, lang: str) -> list[alt.Chart]:
-    """A dashed line for each finite reference value; its name stands outside the plot: above an upright line, right of a level one."""
+    """A dashed line for each finite reference value; its name stands above it: over the plot for an upright line, at the left end of a level one."""
     drawn: list[alt.Chart] = []
     known = sorted((item for item in table.lines.items() if np.isfinite(item[1])), key=lambda item: item[1])
     low, high = _reach(table)
     for i, (key, value) in enumerate(known):
         at = min(max(float(value), low), high)
         arrow = " →" if value > high else " ←" if value < low else ""
-        base = alt.Chart(theme.rows([{"at": at, "name": f"{theme.spoken(words, key, lang)}: {_short(value)}{arrow}"}]))
+        told = {"name": theme.spoken(words, key, lang), "value": f"{_short(value)}{arrow}"}
+        base = alt.Chart(theme.rows([{"at": at, "name": text("chart.evidence.line", lang, **told)}]))
         if table.kind in UPRIGHT:
             base = base.encode(x="at:Q")
             text_mark = base.mark_text(baseline="bottom", dy=-4 - 15 * i, color=theme.LIMIT, fontWeight="bold")
             named = text_mark.encode(text="name:N", y=alt.value(0))
         else:
             base = base.encode(y="at:Q")
-            text_mark = base.mark_text(align="left", dx=5, color=theme.LIMIT, fontWeight="bold")
-            named = text_mark.encode(text="name:N", x=alt.value(PLOT))
+            text_mark = base.mark_text(
+                align="left", baseline="bottom", dx=4, dy=-3, color=theme.LIMIT, fontWeight="bold"
+            )
+            named = text_mark.encode(text="name:N", x=alt.value(0))
         drawn += [base.mark_rule(color=theme.LIMIT, strokeWidth=1.6, strokeDash=theme.DASHES[1 + i % 5]), named]
     return drawn
 
