@@ -77,6 +77,7 @@ def app(tmp_path_factory, hostile_bundle, broken_bundle):
         assert told, (home / "app.log").read_text()
         yield address
         os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=60)  # reads on: Streamlit cannot stop while it cannot say so
 
 
 @pytest.fixture

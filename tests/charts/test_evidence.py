@@ -30,7 +30,7 @@ def test_every_kind_has_a_specimen():
     assert set(TABLES) == set(KINDS)
 
 
-@pytest.mark.parametrize(("lang", "line"), [("en", "fail line: "), ("zh", "未通过线: ")])
+@pytest.mark.parametrize(("lang", "line"), [("en", "fail line: "), ("zh", "未通过线：")])
 @pytest.mark.parametrize("kind", sorted(TABLES))
 def test_lines_are_drawn_and_named(kind, lang, line):
     chart = evidence_figure(TABLES[kind], WORDS, lang)
