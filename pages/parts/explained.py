@@ -12,7 +12,7 @@ from parts.plain import plain
 from workbench import explain
 from workbench.charts import theme
 from workbench.charts.budget import verdict
-from workbench.charts.waterfall import feature_label
+from workbench.charts.waterfall import UNITS, feature_label
 from workbench.decision import live_model, locate, spoken_time
 from workbench.desk import Desk
 from workbench.schema import Explanation, StrategyBundle
@@ -135,7 +135,7 @@ def features(answer: Explanation, bundle: StrategyBundle, lang: str) -> None:
     table = pd.DataFrame({"name": answer.feature_names, "value": answer.data, "contribution": answer.values * scale})
     table["error"] = answer.std_error * scale
     table["label"] = [feature_label(name, lang, sections) for name in table["name"]]
-    table["unit"] = [(sections[n].unit if n in sections else None) or "–" for n in table["name"]]
+    table["unit"] = [_unit(sections[n].unit if n in sections else None, lang) for n in table["name"]]
     table["family"] = [text(f"family.{family}", lang) for family in answer.families]
     table["lag"] = [_days(sections[n].published_lag_days if n in sections else None) for n in table["name"]]
     table = table.loc[table["contribution"].abs().sort_values(ascending=False, kind="stable").index]
@@ -153,6 +153,12 @@ def features(answer: Explanation, bundle: StrategyBundle, lang: str) -> None:
     kinds |= {name: column(text(f"page.features.{name}", lang)) for name in ("label", "unit", "family", "name")}
     height: int | Literal["content"] = TABLE_HEIGHT if len(table) > TABLE_ROWS else "content"
     st.dataframe(table[order], hide_index=True, width="stretch", height=height, column_config=kinds)
+
+
+def _unit(unit: str | None, lang: str) -> str:
+    if unit == "fraction":
+        return text("page.features.fraction", lang)
+    return text(f"chart.unit.{UNITS[unit]}", lang).strip() if unit in UNITS else unit or "–"
 
 
 def _days(lag: int | None) -> str:
