@@ -17,7 +17,7 @@ from workbench.redact import HIDDEN, people, redact
         "/Users/li.hua/Desktop/净值.xlsx",
         "~/book/returns.csv",
         "C:\\Users\\lihua\\model.txt",
-        "D:/work/model.txt",
+        "D:/models/model.txt",
         "\\\\server\\share\\book.csv",
         "file:///srv/data/x.csv",
         "/srv/资管部/张三/模型.txt",

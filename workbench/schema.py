@@ -58,12 +58,16 @@ class BadInputError(Exception):
         self.faults = tuple(faults)
 
 
-class ModelFailedError(Exception):
-    """The model failed, crashed or hung while it was run (exit status 3); the program itself goes on."""
+class WordedError(Exception):
+    """An error with a sentence for the reader."""
 
     def __init__(self, message: Message) -> None:
         super().__init__(f"{message.key} {dict(message.values)}")
         self.message = message
+
+
+class ModelFailedError(WordedError):
+    """The model failed, crashed or hung while it was run (exit status 3); the program itself goes on."""
 
 
 @dataclass(frozen=True)
@@ -251,12 +255,8 @@ class Measurement:
     tables: Mapping[str, Table] = field(default_factory=dict)
 
 
-class CannotMeasureError(Exception):
+class CannotMeasureError(WordedError):
     """A measure's input is missing or cannot serve: the finding is `not_run` with this reason."""
-
-    def __init__(self, message: Message) -> None:
-        super().__init__(f"{message.key} {dict(message.values)}")
-        self.message = message
 
 
 @dataclass(frozen=True)
