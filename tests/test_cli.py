@@ -179,6 +179,17 @@ def test_ctrl_c_is_status_130(capsys):
     assert "已中断" in capsys.readouterr().err
 
 
+def test_ctrl_c_inside_a_command_leaves_nothing_half_written(run, bundle, tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workbench.audit.run", interrupt)
+    status, _, err = run("audit", bundle, "--json", tmp_path / "report.json", "--pdf", tmp_path / "report.pdf")
+    assert status == 130
+    assert "nothing half-written" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_as_a_program():
     environment = os.environ | {"PYTHONPATH": "."}
     command = [sys.executable, "-m", "workbench.cli"]

@@ -256,6 +256,8 @@ def _guard(run: Callable[[], object], debug: bool, lang: str) -> int:
     try:
         run()
     except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer makes this of Ctrl-C inside a command, and says nothing
+            console.err.print(text("cli.interrupted", lang))
         return end.code if isinstance(end.code, int) else DONE
     except KeyboardInterrupt:
         console.err.print(text("cli.interrupted", lang))
