@@ -78,12 +78,18 @@ def print_explanation(answer: "Explanation", lang: str) -> None:
         err.print(text("cli.warning", lang, sentence=say(sentence, lang)))
 
 
+def _p(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if value >= 0.001 else "<0.001"  # noqa: PLR2004 - three digits are shown
+
+
 def print_report(report: dict[str, Any], lang: str) -> None:
     """A line a check (from the machine's form), the reasons, the verdict."""
     table = _table(lang, "code", "check", "outcome", "value", "line", "p_value", right=("value",))
     for finding in report["findings"]:
         value = "" if finding["value"] is None else f"{finding['value']:.4g}"
-        p = "" if finding["p_value"] is None else f"{finding['p_value']:.3f} ({finding['p_adjusted']:.3f})"
+        p = "" if finding["p_value"] is None else f"{_p(finding['p_value'])} ({_p(finding['p_adjusted'])})"
         lines = f"{finding['warn']:g} / {finding['fail']:g}"
         said = text(f"outcome.{finding['outcome']}", lang)
         table.add_row(*map(Text, (finding["code"], finding["title"], said, value, lines, p)))
