@@ -1,7 +1,7 @@
 """What a model is to those who explain it, inside a worker, and what an explainer makes of it."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from workbench.schema import Floats
 
@@ -13,8 +13,19 @@ class Model(Protocol):
     def feature_names(self) -> tuple[str, ...]:
         """Column names in the model's own order."""
 
+    @property
+    def scale(self) -> Literal["raw", "probability"]:
+        """What `predict` of a classifier gives: log-odds, or P(y = 1). Regressions are always raw."""
+
+    @property
+    def takes_missing(self) -> bool:
+        """Whether NaN is a value that the model learnt to deal with; where not, such rows are never put to it."""
+
     def predict(self, rows: Floats) -> Floats:
-        """(n, d) in the model's order -> (n,), in the space that its contributions add up to (raw scores for classifiers)."""
+        """(n, d) in the model's order -> (n,), in the space that its contributions add up to.
+
+        Raises ModelFailedError (`fault.model.width`) for rows of another width, before native code sees them.
+        """
 
 
 @runtime_checkable
@@ -29,7 +40,8 @@ class TreeModel(Model, Protocol):
 class Estimate:
     """What an explainer yields for one row: values (d,), their standard errors (d,), 0 where exact, and the base value.
 
-    `settled`: no more work would change it by anything that matters.
+    `settled`: no more work would change it by anything that matters. Shapley values and the base value add up to the prediction; those
+    of a local fit do not, and say by `fit_r2` (weighted R² of the fit) and `stability` (0..1) how good it is.
     """
 
     values: Floats
@@ -38,3 +50,5 @@ class Estimate:
     exact: bool
     settled: bool
     samples: int | None = None
+    fit_r2: float | None = None
+    stability: float | None = None

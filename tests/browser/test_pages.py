@@ -46,6 +46,8 @@ def table(page) -> list[list[str]]:
 def test_a_decision_is_explained(look, explanation, lang, scheme):
     page = look(f"/?bundle={BUNDLE}&at={DAY}&lang={lang}", scheme)
     page.wait_for_selector("[data-testid=stVegaLiteChart] svg")
+    page.wait_for_selector("[data-testid=stCode]")
+    settle(page)
     shown, finest = metrics(page), max(abs(f["contribution"]) for f in explanation["features"])
     for key, name in (("chart.output.return", "prediction"), ("page.explain.base", "base_value")):
         assert shown[text(key, lang)] == theme.amount(explanation[name], "return", step=finest)

@@ -1,6 +1,6 @@
 """One file an explainer; the folder is the registry.
 
-Each has `applies(model) -> bool`, `EXACT` and
+Each has `applies(model) -> bool`, `EXACT`, `BACKGROUND_ROWS` and
 `explain(model, row, background, deadline, rng) -> Iterator[Estimate]`: ever better estimates of one row's attributions.
 """
 
@@ -20,6 +20,8 @@ class Explainer(Protocol):
     """What a file in this folder offers."""
 
     EXACT: bool
+    BACKGROUND_ROWS: int
+    """How many rows from before the decision it wants, at most."""
 
     def applies(self, model: Model) -> bool:
         """Whether this method can explain this model."""

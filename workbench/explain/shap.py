@@ -14,6 +14,7 @@ from workbench.model import Estimate, Model
 from workbench.schema import Floats
 
 EXACT = False
+BACKGROUND_ROWS = 100
 SHARE_OF_REST = 0.25
 MOST_ROWS = 50_000
 # Settled: every standard error is below this share of the largest contribution.

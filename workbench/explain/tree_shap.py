@@ -9,6 +9,7 @@ from workbench.model import Estimate, Model, TreeModel
 from workbench.schema import Floats
 
 EXACT = True
+BACKGROUND_ROWS = 100
 
 
 def applies(model: Model) -> bool:

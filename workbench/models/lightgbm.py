@@ -4,7 +4,7 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from workbench.schema import Floats, Message, ModelFailedError
 from workbench.trees.forest import check_forest
 from workbench.trees.lightgbm_text import RANKINGS, ModelText, check_sizes, read_text
 
+LIBRARY = "lightgbm"
 # What explaining and fitting cost, in walks of one row through one tree.
 CONTRIBUTIONS_COST, FIT_COST = 50, 10
 SWITCHES = (
@@ -51,8 +52,17 @@ def checked(path: Path) -> ModelText:
     return text
 
 
+def recognises(path: Path) -> bool:
+    """Whether the file begins like this format."""
+    with path.open("rb") as stream:
+        return stream.read(5).rstrip() == b"tree"
+
+
 class LightGBM:
     """A checked model in the library's hands; lives in a worker. Outputs are raw scores: returns, or log-odds for `binary`."""
+
+    scale: Literal["raw"] = "raw"
+    takes_missing = True
 
     def __init__(self, checked: ModelText) -> None:
         import lightgbm  # noqa: PLC0415 - heavy, and native: only a worker comes here
