@@ -27,6 +27,7 @@ FLOORS = {
             "audit charts redact power",
             "report snapshot",
             "console cli_options",
+            "commands",
             "cli pages",
         )
     )
@@ -39,7 +40,7 @@ HOMES = {
     "catboost": ("workbench/models/catboost.py",),
     "lightgbm": ("workbench/models/lightgbm.py",),
     "onnxruntime": ("workbench/models/onnx.py",),
-    "rich": ("workbench/cli", "workbench/console.py"),
+    "rich": ("workbench/cli", "workbench/commands/", "workbench/console.py"),
     "scipy": ("workbench/checks/", "workbench/audit.py", "workbench/smoothing.py"),
     "shap": ("workbench/schema.py",),
     "sklearn": ("workbench/models/sklearn.py",),
@@ -47,7 +48,7 @@ HOMES = {
     "sqlite3": ("workbench/ledger.py",),
     "statsmodels": ("workbench/checks/", "workbench/audit.py"),
     "streamlit": ("pages/",),
-    "typer": ("workbench/cli",),
+    "typer": ("workbench/cli", "workbench/commands/"),
     "typst": ("workbench/report.py",),
     "vl_convert": ("workbench/charts/render.py",),
     "xgboost": ("workbench/models/xgboost.py",),
@@ -233,6 +234,7 @@ def words_are_used(house: House) -> list[str]:
     said = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     formed = (node.values[0] for node in nodes if isinstance(node, ast.JoinedStr))
     beginnings = {str(first.value) for first in formed if isinstance(first, ast.Constant)}
+    said |= {Path(name).stem for name, _ in house.code()}  # in a registry a file's name is the key
     checks = [tomllib.loads(path.read_text("utf-8")) for _, path in house.files("audits/*/*.toml")]
     said |= {str(value) for table in checks for check in table.values() for value in dict(check).values()}
     tails = {

@@ -1,4 +1,4 @@
-"""The options that commands share, and the words of --help."""
+"""The options and exit statuses that commands share, and the words of --help."""
 
 import os
 from enum import StrEnum
@@ -8,11 +8,21 @@ import typer
 
 from workbench.text import LANGUAGES, text
 
+DONE, FOUND, BAD_INPUT, MODEL_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
-def helped(word: str) -> str:
-    """--help is built before options are read, so its language comes from the environment alone."""
-    lang = os.environ.get("WORKBENCH_LANG", "en")
-    return text(f"cli.help.{word}", lang if lang in LANGUAGES else "en")
+
+# --help is built before options are read, so its language comes from the environment alone.
+_LANG = os.environ.get("WORKBENCH_LANG", "en") if os.environ.get("WORKBENCH_LANG") in LANGUAGES else "en"
+
+
+def helped(option: str) -> str:
+    """What --help says of an option or argument."""
+    return text(f"cli.help.{option}", _LANG)
+
+
+def described(command: str) -> str:
+    """What --help says of a command."""
+    return text(f"cli.command.{command}", _LANG)
 
 
 class Lang(StrEnum):

@@ -5,6 +5,7 @@ from workbench import explain
 
 class OnlyPredicts:
     feature_names = ()
+    scale, takes_missing = "raw", True
 
     def predict(self, rows):
         return rows.sum(axis=1)
