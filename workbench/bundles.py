@@ -15,6 +15,7 @@ from workbench.foreign import shown
 from workbench.manifest import Manifest, Moment
 from workbench.reading.complaints import FILE, read_manifest
 from workbench.reading.paths import code_file, escape, named_files
+from workbench.reading.pickles import refuse_pickled_model
 from workbench.reading.roles import Shelf, read_panel, read_returns, read_tables
 from workbench.schema import BadInputError, Fault, Message, ModelFile, Panel, Returns, StrategyBundle
 from workbench.shipped import shipped
@@ -148,6 +149,7 @@ def _models_features(
     for name in dict.fromkeys([current, *(refit.file for refit in model.refits)]):
         if name in paths:
             try:
+                refuse_pickled_model(paths[str(name)], str(name))
                 names[str(name)] = inspect(paths[str(name)])
             except BadInputError as error:
                 faults += [replace(fault, file=str(name)) for fault in error.faults]

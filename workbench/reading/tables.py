@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from workbench.reading.pickles import refuse_pickled_table
 from workbench.schema import BadInputError, Fault, Message
 
 LARGEST_BYTES = 512 * 2**20
@@ -41,6 +42,7 @@ class RawTable:
 
 def read_table(path: Path, file: str) -> RawTable:
     """Read a CSV (`.csv`, `.csv.gz`) or a Parquet file; `file` is its name in the manifest. Raises `BadInputError`."""
+    refuse_pickled_table(path, file)
     if path.name.endswith(".parquet"):
         return _parquet(path, file)
     if path.name.endswith(CSV_ENDINGS):
