@@ -18,10 +18,10 @@ FLOORS = {
         (
             "budget text shipped manifest wire durable fonts foreign",
             "schema supervisor",
-            "model decision smoothing folds trees",
+            "model decision smoothing folds trees formats local_fit neighbourhood",
             "reading explain ledger models request",
             "bundles",
-            "worker desk checklist",
+            "beginning worker desk checklist",
             "evidence panel",
             "checks",
             "audit charts redact power",

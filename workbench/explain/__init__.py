@@ -50,5 +50,4 @@ def find(name: str) -> Explainer:
 
 def choose(model: Model) -> str:
     """What `auto` means for this model: an exact method if one applies, else sampled Shapley values."""
-    applicable = [name for name in methods() if find(name).applies(model)]
-    return next((name for name in applicable if find(name).EXACT), applicable[0])
+    return next((name for name in methods() if find(name).EXACT and find(name).applies(model)), "shap")
