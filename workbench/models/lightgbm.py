@@ -44,6 +44,12 @@ def inspect(path: Path) -> tuple[str, ...]:
     return checked(path).features
 
 
+def task(path: Path) -> str:
+    """What the file's objective makes of the model: `classification` for a binary one, else `regression`."""
+    binary = ("binary", "cross_entropy")
+    return "classification" if (checked(path).objective or "").startswith(binary) else "regression"
+
+
 def checked(path: Path) -> ModelText:
     """The model file as text that the library may read; `BadInputError` for any other."""
     text = read_text(path)
