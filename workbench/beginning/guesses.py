@@ -1,5 +1,6 @@
 """Which column plays which role: guessed from types, names and what the cells themselves show. Nothing that only the author knows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,11 +39,11 @@ class PanelGuesser:
         self.draft.guess(("panel", "file"), file, "copied")
         self.time, self.moments = find_time(self.sheet, set(self.names), self.draft, "panel")
         self._find_entity()
-        label = self._find_label()
+        self._find_label()
         self._find_features()
-        if label:
-            self.draft.guess(("panel", "label"), label[0], label[1], rest=label[2])
-            self._find_horizon(label[0])
+        if self.label:
+            self.draft.guess(("panel", "label"), self.label, "label")
+            self._find_horizon(self.label)
 
     def features(self) -> None:
         """Fill [features.NAME] for every feature that is in the table."""
@@ -52,14 +53,13 @@ class PanelGuesser:
             if family:
                 self.draft.guess(("features", name, "family"), family[0], "family", word=shown(family[1]))
             else:
-                unclear.append(shown(name, 30))
+                unclear.append(name)
             self._find_lag(name)
             unit = vocabulary.unit_of(name)
             if unit:
                 self.draft.guess(("features", name, "unit"), unit, "unit")
         if unclear:
-            listed = ", ".join(unclear[:10]) + (" …" if len(unclear) > 10 else "")  # noqa: PLR2004
-            self.draft.ask(("features", "family"), "family", count=len(unclear), names=listed)
+            self.draft.ask(("features", "family"), "family", count=len(unclear), names=_listed(unclear))
         self.draft.ask(("features", "published_lag_days"), "published")
 
     def binary_label(self) -> bool:
@@ -100,8 +100,8 @@ class PanelGuesser:
         else:
             self.draft.ask(("panel", "entity"), "entity", shared=shared)
 
-    def _find_label(self) -> tuple[str, str, str] | None:
-        """The label, why, and what else could be one; the column that ends in missing values where names leave a choice."""
+    def _find_label(self) -> None:
+        """The label by its name; the column that ends in missing values where names leave a choice."""
         found = []
         for at, name in enumerate(self._free()):
             likeness = vocabulary.label_like(name)
@@ -109,11 +109,10 @@ class PanelGuesser:
                 found.append((likeness, not self._tail(name), at, name))
         if not found:
             self.draft.ask(("panel", "label"), "label")
-            return None
-        found.sort()
-        self.label = found[0][3]
-        rest = ", ".join(shown(name, 30) for *_, name in found[1:5]) or "–"
-        return self.label, "label_one" if len(found) == 1 else "label_of", rest
+            return
+        self.label, *others = [name for *_, name in sorted(found)]
+        if others:
+            self.draft.ask(("panel", "label"), "others", names=_listed(others))
 
     def _find_features(self) -> None:
         missing = [name for name in self.names if name not in self.sheet.names]
@@ -128,9 +127,9 @@ class PanelGuesser:
             for name, column in near[:20]:
                 values = {"name": shown(name), "column": shown(column)}
                 self.draft.ask(("panel", "features"), "spelling", **values)
-            lost = [shown(name, 30) for name in missing if plain(name) not in columns]
+            lost = [name for name in missing if plain(name) not in columns]
             if lost:
-                self.draft.ask(("panel", "features"), "lost", count=len(lost), names=", ".join(lost[:10]))
+                self.draft.ask(("panel", "features"), "lost", count=len(lost), names=_listed(lost))
 
     def _features_by_position(self) -> None:
         columns = [name for name in self._free() if self._numbers(name) is not None]
@@ -220,13 +219,19 @@ def find_time(sheet: Sheet, taken: set[str], draft: Draft, section: str) -> tupl
         else:
             found.append((not named, not typed, not index.is_monotonic_increasing, at, name, index))
     if not found:
-        listed = ", ".join(shown(name, 30) for name in sheet.names[:20])
-        raise BadInputError(faults or [Fault("init.fault.no_time", sheet.file, values={"columns": listed})])
+        values = {"columns": _listed(sheet.names)}
+        raise BadInputError(faults or [Fault("init.fault.no_time", sheet.file, values=values)])
     found.sort(key=lambda candidate: candidate[:4])
     unnamed, *_, name, index = found[0]
-    rest = ", ".join(shown(other[4], 30) for other in found[1:5]) or "–"
-    draft.guess((section, "time"), name, "time_cells" if unnamed else "time_name", rest=rest)
+    draft.guess((section, "time"), name, "time_cells" if unnamed else "time_name")
+    if found[1:]:
+        draft.ask((section, "time"), "others", names=_listed([other[4] for other in found[1:]]))
     return name, index
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    """Names for a sentence, the first few of many."""
+    return ", ".join(shown(name, 30) for name in names[:most]) + (" …" if len(names) > most else "")
 
 
 def days_apart(moments: pd.DatetimeIndex) -> float:
@@ -251,7 +256,7 @@ def guess_returns(sheet: Sheet, file: str, draft: Draft) -> None:
         (named["strategy"],) = columns.values()
     strategy = named["strategy"]
     if strategy is None:
-        draft.ask(("returns", "strategy"), "strategy", columns=", ".join(shown(c, 30) for c in columns.values()))
+        draft.ask(("returns", "strategy"), "strategy", columns=_listed(list(columns.values())))
         return
     if not _are_returns(sheet, strategy):
         draft.ask(("returns", "strategy"), "not_returns", column=shown(strategy))

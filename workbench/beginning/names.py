@@ -15,14 +15,15 @@ _FORWARD = re.compile(
     r"(?:^|_)(?:fwd|forward|future|fut|next|ahead)(?:_|\d|$)|^(?:y|target|label)_|_(?:target|label|y)$|未来|下期|次日|下一|前瞻"
 )
 _SPAN = re.compile(
-    r"(?<![\da-z.])(?:h|t\+|fwd|y)?(\d{1,3})(?:_?(days?|d|bd|weeks?|w|months?|m|个?交易日|日|天|周|个?月|期))?(?![\da-z])"
+    r"(?<![\da-z.])(?:h|t\+|fwd)?(\d{1,3})(?:_?(days?|d|bd|weeks?|w|months?|m|个?交易日|日|天|周|个?月|期))?(?![\da-z])"
 )
 _LAGS = (
     re.compile(
-        r"(?P<base>.+?)[ _.\-]*(?:lag|lagged|shift|滞后)[ _]*(?P<rows>\d{1,3})(?:d|日|天|期|行)?", re.IGNORECASE
+        r"(?P<base>.+?)[ _.\-]*(?:(?<![A-Za-z])(?:lag|lagged|shift)|滞后)[ _]*(?P<rows>\d{1,3})(?:d|日|天|期|行)?",
+        re.IGNORECASE | re.DOTALL,
     ),
-    re.compile(r"(?P<base>.+?)(?:_[lL]|[_ ]?\(?[tT]-)(?P<rows>\d{1,3})\)?"),
-    re.compile(r"(?:lag|l|滞后)[ _]?(?P<rows>\d{1,3})(?:日|天|期)?[ _.](?P<base>.+)", re.IGNORECASE),
+    re.compile(r"(?P<base>.+?)(?:_[lL]|[_ ]?\(?[tT]-)(?P<rows>\d{1,3})\)?", re.DOTALL),
+    re.compile(r"(?:lag|l|滞后)[ _]?(?P<rows>\d{1,3})(?:日|天|期)?[ _.](?P<base>.+)", re.IGNORECASE | re.DOTALL),
 )
 _SPACING: Sequence[tuple[tuple[str, ...], tuple[float, float]]] = (
     (("week", "w", "周"), (5, 9)),
