@@ -21,7 +21,7 @@ FLOORS = {
             "model decision smoothing folds trees formats local_fit neighbourhood",
             "reading explain ledger models request",
             "bundles",
-            "beginning worker desk checklist",
+            "beginning worker desk checklist latency",
             "evidence panel",
             "checks",
             "audit charts redact power",

@@ -13,7 +13,8 @@ from workbench import durable
 from workbench.text import say, text
 
 if TYPE_CHECKING:  # pandas would make --help slow
-    from workbench.ledger import Record
+    from workbench.latency import Late, Summary
+    from workbench.ledger import Chain, Ledger, Record
     from workbench.schema import BadInputError, Explanation, StrategyBundle
 
 TOP = 12
@@ -100,14 +101,59 @@ def print_report(report: dict[str, Any], lang: str) -> None:
     out.print(text("cli.verdict", lang, verdict=text(f"outcome.{report['verdict']}", lang)))
 
 
-def print_records(lines: "list[Record]", lang: str) -> None:
-    """One line a record: when, what, on which bundle, how it ended, how long it took."""
-    table = _table(lang, "time", "kind", "bundle", "outcome", "elapsed", right=("elapsed",))
-    for line in lines:
-        if line.kind == "audit":
-            said = text(f"outcome.{line.body['verdict']}", lang)
+def print_unwritten(ledger: "Ledger", lang: str) -> None:
+    """A warning where the ledger could not be written; the answer stands all the same."""
+    if ledger.failure is not None:
+        err.print(text("cli.warning", lang, sentence=say(ledger.failure, lang)))
+
+
+def print_records(lines: "list[tuple[Record, Late | None]]", lang: str) -> None:
+    """One line a record: when, what, on which bundle, how it ended, how long it took, and where a late answer lost its time."""
+    table = _table(lang, "time", "kind", "bundle", "outcome", "elapsed", "late_stage", right=("elapsed",))
+    for line, late in lines:
+        body = line.body
+        if line.kind == "explanation":
+            kept = "cli.within" if body.get("within_budget") else "cli.over"
+            said = text(kept if body.get("features") else "latency.no_answer", lang)
+        elif line.kind == "gap":
+            said = text("latency.lost", lang, count=body.get("lost"))
         else:
-            said = text("cli.within" if line.body["within_budget"] else "cli.over", lang)
-        took = f"{line.body['elapsed_ms']:.1f} ms"
-        table.add_row(*map(Text, (line.written, text(f"cli.{line.kind}", lang), line.body["bundle"], said, took)))
+            said = text(f"outcome.{body['verdict']}", lang) if "verdict" in body else ""
+        took = f"{body['elapsed_ms']:.1f} ms" if "elapsed_ms" in body else ""
+        where = late.spoken(lang) if late else ""
+        kind = text(f"cli.{line.kind}", lang)
+        table.add_row(*map(Text, (line.written, kind, str(body.get("bundle", "")), said, took, where)))
     out.print(table)
+
+
+def print_summaries(found: "list[Summary]", lang: str) -> None:
+    """One line a group of answers: percentiles against the budget, and the share over it with its interval."""
+    marks = [f"p{percent}" for percent in found[0].percentiles]
+    columns = [*found[0].group, "count", *marks, "largest", "over_share", "interval"]
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        heading = name if name in marks else text(f"latency.{name}", lang)
+        table.add_column(heading, justify="left" if name in found[0].group else "right")
+    for one in found:
+        times = [each.spoken(lang) for each in one.percentiles.values()]
+        largest = "–" if one.largest_ms is None else f"{one.largest_ms:,.0f}"
+        share = f"{100 * one.over / one.count:.2f}% ({one.over:,})"
+        interval = f"{100 * one.share_low:.2f}–{100 * one.share_high:.2f}%"
+        group = [str(name or "–") for name in one.group.values()]
+        table.add_row(*map(Text, (*group, f"{one.count:,}", *times, largest, share, interval)))
+    out.print(table)
+    err.print(text("latency.note", lang))
+
+
+def print_chain(chain: "Chain", digest: str | None, lang: str) -> None:
+    """Whether the ledger is as it was written, and the digest to keep."""
+    if chain.broken is not None:
+        out.print(text("cli.chain_broken", lang, id=chain.broken))
+        return
+    out.print(text("cli.chain_holds", lang, count=chain.count))
+    if chain.cut:
+        out.print(text("latency.cut", lang, count=chain.cut))
+    if digest is not None:
+        found = "latency.digest_found" if chain.kept else "latency.digest_missing"
+        out.print(text(found, lang, id=chain.kept, digest=digest))
+    out.print(text("latency.head", lang, digest=chain.head))

@@ -57,9 +57,10 @@ def audited(
     from workbench.desk import Desk
     from workbench.ledger import Ledger
 
+    ledger = Ledger()
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     quiet = not console.err.is_terminal
-    with Desk(Ledger()) as desk, Progress(*columns, console=console.err, transient=True, disable=quiet) as bar:
+    with Desk(ledger) as desk, Progress(*columns, console=console.err, transient=True, disable=quiet) as bar:
         found = load_bundle(bundle, trust_code=trust_code)
         task = bar.add_task(found.name)
 
@@ -67,7 +68,9 @@ def audited(
             words = getattr(check.title, lang.value)
             bar.update(task, completed=done, total=total, description=f"{check.code} {words}")
 
-        return found, audit(found, desk, checklist, seed, step, only=None if only is None else [only])
+        report = audit(found, desk, checklist, seed, step, only=None if only is None else [only])
+    console.print_unwritten(ledger, lang)
+    return found, report
 
 
 def _at_or_above(report: "AuditReport", fail_on: FailOn) -> bool:

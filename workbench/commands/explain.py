@@ -24,11 +24,13 @@ def command(
     from workbench.desk import Desk
     from workbench.ledger import Ledger
 
-    with Desk(ledger=Ledger()) as desk:  # its libraries load while the bundle is read
+    ledger = Ledger()
+    with Desk(ledger) as desk:  # its libraries load while the bundle is read
         found = load_bundle(bundle, trust_code=trust_code)
         answer = desk.explain(found, at, entity, method, budget_ms=budget_ms, seed=seed)
     if json_file:
         console.emit(json_file, answer.to_dict(lang))
     else:
         console.print_explanation(answer, lang)
+    console.print_unwritten(ledger, lang)
     raise typer.Exit(DONE if len(answer.values) else MODEL_FAILED)
