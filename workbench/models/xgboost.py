@@ -1,0 +1,113 @@
+"""XGBoost models, JSON or UBJSON: the check of `xgboost_json` first, then, in a worker only, the library."""
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from workbench.schema import Floats, Message, ModelFailedError
+from workbench.trees.xgboost_json import ModelDocument, read_document
+
+LIBRARY = "xgboost"
+CONTRIBUTIONS_COST = 50  # in walks of one row through one tree
+
+
+def inspect(path: Path) -> tuple[str, ...]:
+    """The model's feature names, in its order, after a full structural check of the file; `BadInputError` names every fault."""
+    return read_document(path).features
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file begins like this format."""
+    with path.open("rb") as stream:
+        head = stream.read(64).lstrip()
+    return head.startswith(b"{") and b"learner" in head
+
+
+class XGBoost:
+    """A checked model in the library's hands; lives in a worker. Outputs are margins: returns, or log-odds for `binary:logistic`.
+
+    The library computes in float32: it rounds the rows to it, and its Shapley values miss the prediction by the rounding of their sum.
+    """
+
+    scale: Literal["raw"] = "raw"
+    takes_missing = True
+    precision = 1e-4
+
+    def __init__(self, checked: ModelDocument) -> None:
+        import xgboost  # noqa: PLC0415 - heavy, and native: only a worker comes here
+
+        self._library = xgboost
+        self._checked = checked
+        self._threads = 1
+        self._booster = xgboost.Booster({"nthread": 1, "verbosity": 0})
+        self._booster.load_model(bytearray(checked.content))
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Column names in the model's own order."""
+        return self._checked.features
+
+    @property
+    def n_trees(self) -> int:
+        """How many trees the file holds."""
+        return self._checked.n_trees
+
+    def predict(self, rows: Floats) -> Floats:
+        """(n, d) in the model's order -> margins (n,); missing values go the way that the model learnt."""
+        return np.asarray(self._run(rows, output_margin=True), np.float64)
+
+    def contributions(self, rows: Floats) -> tuple[Floats, Floats]:
+        """(n, d) -> exact path-dependent Shapley values (n, d) and base values (n,) (Lundberg et al. 2020)."""
+        values = np.asarray(self._run(rows, pred_contribs=True), np.float64)
+        return values[:, :-1], values[:, -1]
+
+    def _run(self, rows: Floats, **how: bool) -> Any:
+        rows = np.ascontiguousarray(rows, np.float64)
+        expected = len(self.feature_names)
+        if rows.ndim != 2 or rows.shape[1] != expected:  # noqa: PLR2004
+            raise ModelFailedError(Message("fault.model.width", {"found": rows.shape[-1], "expected": expected}))
+        if not len(rows):
+            return np.empty((0, expected + 1) if "pred_contribs" in how else 0)
+        with np.errstate(over="ignore"):
+            single = rows.astype(np.float32)
+        infinite = np.isinf(single).any(axis=0)
+        if infinite.any():
+            name = self.feature_names[int(infinite.argmax())]
+            raise ModelFailedError(Message("fault.xgboost.infinite", {"feature": name}))
+        self._wake(_threads(len(rows) * self.n_trees * (CONTRIBUTIONS_COST if "pred_contribs" in how else 1)))
+        data = self._library.DMatrix(single, nthread=self._threads)
+        return self._booster.predict(data, validate_features=False, iteration_range=(0, self._checked.rounds), **how)
+
+    def _wake(self, threads: int) -> None:
+        if threads != self._threads:
+            self._threads = threads
+            self._booster.set_param({"nthread": threads})
+
+
+def _threads(walks: int) -> int:
+    """One thread for little work, at most four for much; counted in walks of one row through one tree."""
+    return 1 if walks < 1_000_000 else min(4, os.cpu_count() or 1)  # noqa: PLR2004
+
+
+def preload() -> None:
+    """Import the library before there is a model, without scikit-learn, which it wants for wrappers that nobody here uses."""
+    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type] # None is how Python spells "not to be found"
+    try:
+        import_module("xgboost")
+    finally:
+        if sys.modules["sklearn"] is None:
+            del sys.modules["sklearn"]
+
+
+def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -> XGBoost:
+    """Check the file once more and load it; in a worker only. Rows will come as `features`: one a feature of the model."""
+    del entry
+    model = XGBoost(read_document(path))
+    if features and len(features) != len(model.feature_names):
+        values = {"found": len(features), "expected": len(model.feature_names)}
+        raise ModelFailedError(Message("fault.model.width", values))
+    return model
