@@ -16,13 +16,13 @@ FLOORS = {
     room: number
     for number, rooms in enumerate(
         (
-            "budget text shipped manifest wire durable fonts foreign",
+            "budget text shipped manifest wire durable fonts foreign line",
             "schema supervisor",
-            "model decision smoothing folds trees formats local_fit neighbourhood",
-            "reading explain ledger models request",
-            "bundles",
+            "model posts decision smoothing folds trees formats local_fit neighbourhood",
+            "reading explain ledger models",
+            "bundles request",
             "beginning worker desk checklist latency",
-            "evidence panel",
+            "bench evidence panel",
             "checks",
             "audit charts redact power",
             "report snapshot",
