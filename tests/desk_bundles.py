@@ -49,8 +49,9 @@ def forks(f):
 """
 
 
-def python_bundle(folder: Path, function: str, entities: np.ndarray | None = None) -> StrategyBundle:
-    """A bundle whose model is `function` of CODE, on random rows; `entities` doubles up the dates."""
+def python_bundle(folder: Path, function: str, entities: np.ndarray | None = None, idle: int = 0) -> StrategyBundle:
+    """A bundle whose model is `function` of CODE, on random rows; `entities` doubles up the dates, `idle` adds features without use."""
+    features = (*FEATURES, *(f"idle_{i}" for i in range(idle)))
     path = folder / "author.py"
     path.write_text(CODE)
     manifest = Manifest.model_validate(
@@ -62,11 +63,13 @@ def python_bundle(folder: Path, function: str, entities: np.ndarray | None = Non
         }
     )
     rng = np.random.default_rng(7)
-    table = pd.DataFrame(rng.normal(size=(ROWS, len(FEATURES))), columns=list(FEATURES))
+    table = pd.DataFrame(rng.normal(size=(ROWS, len(features))), columns=list(features))
     times = pd.bdate_range("2020-01-01", periods=ROWS)
     if entities is not None:
         times = times[: ROWS // len(entities)].repeat(len(entities))
         entities = np.resize(entities, ROWS)
-    model = ModelFile("author.py", path, "python", f"sha-{function}", entry=f"author:{function}")
-    panel = Panel(times, table, FEATURES, entities)
-    return StrategyBundle(folder, manifest, (model,), panel, None, {}, "panel-sha", f"bundle-{function}-{folder}")
+    model = ModelFile("author.py", path, "python", f"sha-{function}-{idle}", entry=f"author:{function}")
+    panel = Panel(times, table, features, entities)
+    return StrategyBundle(
+        folder, manifest, (model,), panel, None, {}, "panel-sha", f"bundle-{function}-{idle}-{folder}"
+    )

@@ -50,16 +50,25 @@ def test_an_instrument_is_refused_where_there_are_none(bundle):
 
 
 def test_the_background_was_known_at_the_decision(bundle):
-    rows = decision.background(bundle, 150, seed=0)
+    found = decision.background(bundle, 150, seed=0)
     known = {row.tobytes() for row in bundle.panel.X[:150]}
-    assert len(rows) == decision.BACKGROUND_ROWS
-    assert all(row.tobytes() in known for row in rows)
-    np.testing.assert_array_equal(rows, decision.background(bundle, 150, seed=0))
-    assert not np.array_equal(rows, decision.background(bundle, 150, seed=1))
+    assert found.facts() == {"rows": 100, "of": 150, "first": "2020-01-01", "last": found.last, "block": 5, "seed": 0}
+    assert found.last <= decision.spoken_time(bundle.panel.times[149])
+    assert all(row.tobytes() in known for row in found.rows)
+    np.testing.assert_array_equal(found.rows, decision.background(bundle, 150, seed=0).rows)
+    assert not np.array_equal(found.rows, decision.background(bundle, 150, seed=1).rows)
+
+
+def test_the_background_of_a_model_that_cannot_take_missing_values_has_none(bundle):
+    bundle.panel.table.iloc[::2, 0] = np.nan
+    assert np.isnan(decision.background(bundle, 150, seed=0).rows).any()
+    found = decision.background(bundle, 150, seed=0, most=50, missing=False)
+    assert np.isfinite(found.rows).all()
+    assert (len(found.rows), found.known) == (50, 75)
 
 
 def test_the_first_decision_has_only_itself(bundle):
-    np.testing.assert_array_equal(decision.background(bundle, 0, seed=0), bundle.panel.X[:1])
+    np.testing.assert_array_equal(decision.background(bundle, 0, seed=0).rows, bundle.panel.X[:1])
 
 
 def test_the_trained_range_ends_with_training(bundle):

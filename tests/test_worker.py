@@ -3,7 +3,7 @@ import threading
 
 import numpy as np
 import pytest
-from desk_bundles import FEATURES, python_bundle
+from desk_bundles import python_bundle
 
 from workbench.wire import PeerGoneError, receive, send
 from workbench.worker import Worker
@@ -12,7 +12,7 @@ from workbench.worker import Worker
 @pytest.fixture
 def talk(tmp_path):
     """A worker in a thread, so that its lines can be seen; gives a function that asks and collects the replies."""
-    bundle = python_bundle(tmp_path, "product")
+    bundle = python_bundle(tmp_path, "product", idle=16)
     ours, theirs = socket.socketpair()
     thread = threading.Thread(target=Worker(theirs).serve)
     thread.start()
@@ -26,9 +26,9 @@ def talk(tmp_path):
                 return replies, reply
             replies.append((reply, numbers))
 
-    path, features = str(bundle.models[0].path), list(FEATURES)
+    path, features = str(bundle.models[0].path), list(bundle.panel.features)
     ask.load = {"op": "load", "model": "m", "format": "python", "path": path, "features": features}
-    ask.load["entry"] = "author:product"
+    ask.load |= {"entry": "author:product", "nice": 0}
     ask.X = bundle.panel.X
     yield ask
     ours.close()
@@ -39,7 +39,8 @@ def talk(tmp_path):
 
 def test_loading_says_what_applies(talk):
     (card, _), *_ = talk(talk.load)[0]
-    assert card == {"methods": ["shap"], "auto": "shap", "feature_names": list(FEATURES)}
+    assert card["methods"] == {"lime": None, "shap": None}
+    assert (card["scale"], card["takes_missing"], card["library"]) == ("probability", True, [])
 
 
 def test_predictions_come_in_order(talk):
@@ -53,7 +54,7 @@ def test_an_explanation_streams_and_stops_by_itself(talk):
     arrays = {"rows": talk.X[-1:], "background": talk.X[:50]}
     head = {"op": "explain", "model": "m", "method": "shap", "seed": 1, "budget_ms": 100}
     (first, *estimates), end = talk(head, arrays)
-    assert end == {"done": True}
+    assert end["done"]
     assert first[1]["predictions"].shape == (1,)
     assert estimates[-1][0]["samples"] > estimates[0][0]["samples"]
     assert estimates[-1][0]["elapsed_ms"] < 2000
@@ -71,7 +72,7 @@ def test_an_error_is_an_answer_and_the_worker_goes_on(talk, head, kind):
     talk(talk.load)
     _, end = talk(head, {"rows": talk.X[:1]})
     assert end["error"]["kind"] == kind
-    assert talk(talk.load)[1] == {"done": True}
+    assert talk(talk.load)[1]["done"]
 
 
 def test_nobody_answers_after_hanging_up():

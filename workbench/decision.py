@@ -1,12 +1,13 @@
 """One decision and what was known when it was taken: its row, the model that was live, earlier rows, the trained range."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from workbench.schema import BadInputError, Fault, Floats, ModelFile, StrategyBundle
 
-BACKGROUND_ROWS = 100
 BLOCK = 5
 
 
@@ -61,18 +62,46 @@ def training_rows(bundle: StrategyBundle, model: ModelFile) -> NDArray[np.bool_]
     return np.asarray(bundle.panel.times <= end)
 
 
-def background(bundle: StrategyBundle, position: int, seed: int) -> Floats:
-    """Up to BACKGROUND_ROWS rows (b, d) from before the decision, in blocks of BLOCK neighbours drawn by `seed`.
+@dataclass(frozen=True)
+class Background:
+    """The rows (b, d) that an explanation is set against: how many of how many, from when to when, drawn by which seed."""
 
-    Only rows that were known: an explanation may not borrow tomorrow either. For the very first decision, the row itself.
+    rows: Floats
+    first: str
+    last: str
+    known: int
+    seed: int
+
+    def facts(self) -> dict[str, object]:
+        """What a record says of it."""
+        return {
+            "rows": len(self.rows),
+            "of": self.known,
+            "first": self.first,
+            "last": self.last,
+            "block": BLOCK,
+            "seed": self.seed,
+        }
+
+
+def background(
+    bundle: StrategyBundle, position: int, seed: int, most: int = 100, *, missing: bool = True
+) -> Background:
+    """Up to `most` rows from before the decision, in blocks of BLOCK neighbours drawn by `seed`.
+
+    Only rows that were known: an explanation may not borrow tomorrow either. For the very first decision, the row itself. Rows with missing
+    values are left out unless `missing`.
     """
-    known = int(np.searchsorted(bundle.panel.times.to_numpy(), bundle.panel.times.to_numpy()[position]))
-    rows = bundle.panel.X[:known] if known else bundle.panel.X[position : position + 1]
-    if len(rows) <= BACKGROUND_ROWS:
-        return rows
-    blocks = len(rows) // BLOCK
-    chosen = np.random.default_rng(seed).choice(blocks, BACKGROUND_ROWS // BLOCK, replace=False)
-    return np.asarray(rows[(np.sort(chosen)[:, None] * BLOCK + np.arange(BLOCK)).ravel()])
+    times, X = bundle.panel.times, bundle.panel.X
+    known = np.arange(int(np.searchsorted(times.to_numpy(), times.to_numpy()[position])))
+    if not missing:
+        known = known[np.isfinite(X[known]).all(axis=1)]
+    chosen = known if len(known) else np.array([position])
+    if len(chosen) > most:
+        blocks = np.random.default_rng(seed).choice(len(known) // BLOCK, most // BLOCK, replace=False)
+        chosen = known[(np.sort(blocks)[:, None] * BLOCK + np.arange(BLOCK)).ravel()]
+    first, last = (spoken_time(times[int(chosen[i])]) for i in (0, -1))
+    return Background(X[chosen], first, last, len(known), seed)
 
 
 def outside_trained_range(bundle: StrategyBundle, model: ModelFile, row: Floats) -> tuple[str, ...]:

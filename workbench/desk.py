@@ -1,9 +1,7 @@
 """The desk hands out work to workers, keeps the deadline, and kills what overruns. The app process never runs a model."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -15,6 +13,8 @@ from numpy.typing import NDArray
 from workbench import decision, explain
 from workbench.budget import Clock, Deadline
 from workbench.ledger import Ledger
+from workbench.line import LONGEST, Cancelled, LineFullError
+from workbench.posts import Posts
 from workbench.request import Request
 from workbench.schema import (
     Attributions,
@@ -27,42 +27,52 @@ from workbench.schema import (
     ModelFile,
     StrategyBundle,
 )
-from workbench.supervisor import ModelRaisedError, Supervisor, WorkerGoneError, WorkerProcess
+from workbench.supervisor import ModelRaisedError, WorkerGoneError
 from workbench.text import words
 from workbench.wire import Arrays, Head
 
-LOAD_MS = 30_000
 BATCH_MS = 600_000
 BATCH_ROWS = 1000
 # Kept back from a worker's share of the budget for the way home, so that what it has is here before the deadline.
 RETURN_SHARE, RETURN_MS = 0.05, 20.0
-POSTS = 8
+# How much of a newly measured cost goes into what the desk remembers.
+LEARNING = 0.3
 
 
-@dataclass
-class _Post:
-    """A bundle's place at the desk: its worker, what that worker has loaded, and whose turn it is."""
+class Ticket:
+    """A question that was put. `latest` is the best answer so far (None before the first), `done` whether it is the last."""
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    worker: WorkerProcess | None = None
-    loaded: dict[str, Head] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.latest: Explanation | None = None
+        self.error: Exception | None = None
+        self._cancelled, self._done = Cancelled(), threading.Event()
 
-    def dismiss(self) -> None:
-        """End the worker, if there is one."""
-        if self.worker is not None:
-            self.worker.kill()
+    @property
+    def done(self) -> bool:
+        """Whether `latest` will not get any better."""
+        return self._done.is_set()
+
+    def wait(self, timeout_s: float | None = None) -> Explanation | None:
+        """The best answer after at most `timeout_s` seconds. Raises what `Desk.explain` raises."""
+        self._done.wait(timeout_s)
+        if self.error is not None:
+            raise self.error
+        return self.latest
+
+    def cancel(self) -> None:
+        """Nobody waits for this any more: it leaves the line, or its worker turns to the next as soon as it can."""
+        self._cancelled.set()
 
 
 class Desk:
     """Holds the models in workers of their own; a context manager.
 
-    `ledger` keeps a record of every explanation. `clock` is for tests.
+    `ledger` keeps a record of every explanation. `formats`: whose libraries to load at once, before the first question. `clock` is for tests.
     """
 
-    def __init__(self, ledger: Ledger | None = None, *, clock: Clock = monotonic) -> None:
-        self._supervisor = Supervisor()
-        self._posts: dict[tuple[str, str], _Post] = {}
-        self._lock = threading.Lock()
+    def __init__(self, ledger: Ledger | None = None, *, formats: Iterable[str] = (), clock: Clock = monotonic) -> None:
+        self._posts = Posts(formats)
+        self._cost_ms: dict[tuple[str, str], float] = {}
         self._clock = clock
         self.ledger = ledger
 
@@ -76,11 +86,7 @@ class Desk:
 
     def close(self) -> None:
         """Let all workers go and write what the ledger still has to hold."""
-        with self._lock:
-            for post in self._posts.values():
-                post.dismiss()
-            self._posts.clear()
-        self._supervisor.close()
+        self._posts.close()
         if self.ledger is not None:
             self.ledger.flush()
 
@@ -113,40 +119,125 @@ class Desk:
             BadInputError: No such decision, or no such method.
 
         """
+        request = self._request(bundle, at, entity, method, budget_ms=budget_ms, seed=seed)
+        return self._see_through(request, Cancelled(), threading.get_ident(), record=record)
+
+    def ask(
+        self,
+        bundle: StrategyBundle,
+        at: str | pd.Timestamp | None = None,
+        entity: str | None = None,
+        method: str = "auto",
+        *,
+        budget_ms: float | None = None,
+        seed: int = 0,
+        caller: Hashable = None,
+    ) -> Ticket:
+        """The same without waiting: the ticket has the first answer as soon as it is there, then better ones.
+
+        `caller` is who asks (a session, say): callers take turns. Raises what `explain` raises.
+        """
+        request, ticket = self._request(bundle, at, entity, method, budget_ms=budget_ms, seed=seed), Ticket()
+
+        def show(answer: Explanation) -> None:
+            ticket.latest = answer
+
+        def work() -> None:
+            try:
+                ticket.latest = self._see_through(request, ticket._cancelled, caller or ticket, show)  # noqa: SLF001 - its own ticket
+            except Exception as error:  # noqa: BLE001 - whoever waits is told
+                ticket.error = error
+            finally:
+                ticket._done.set()  # noqa: SLF001
+
+        threading.Thread(target=work, daemon=True).start()
+        return ticket
+
+    def _request(
+        self,
+        bundle: StrategyBundle,
+        at: str | pd.Timestamp | None,
+        entity: str | None,
+        method: str,
+        *,
+        budget_ms: float | None,
+        seed: int,
+    ) -> Request:
         if method != "auto" and method not in explain.methods():
             known = ", ".join(("auto", *explain.methods()))
             raise BadInputError([Fault("desk.no_such_method", "--method", values={"method": method, "known": known})])
         position = decision.locate(bundle, at, entity)
-        deadline = Deadline(budget_ms or bundle.manifest.budget.ms, self._clock)
-        request = Request(bundle, position, method, seed, deadline)
+        return Request(bundle, position, method, seed, Deadline(budget_ms or bundle.manifest.budget.ms, self._clock))
+
+    def _see_through(
+        self,
+        request: Request,
+        cancelled: Cancelled,
+        caller: Hashable,
+        show: Callable[[Explanation], None] | None = None,
+        *,
+        record: bool = True,
+    ) -> Explanation:
         try:
-            self._answer(request)
+            self._answer(request, cancelled, caller, show)
+        except LineFullError:
+            request.reason = Message("desk.busy", {"waiting": LONGEST})
         except TimeoutError:
-            request.reason = Message("desk.deadline", {"budget": deadline.ms})
+            late = Message("desk.deadline", {"budget": request.deadline.ms})
+            request.reason = Message("desk.cancelled") if cancelled.is_set else late
         except (WorkerGoneError, ModelRaisedError) as error:
             request.reason = _reason(error, request.model)
+        request.ended = True
         explanation = request.explanation()
         if self.ledger is not None and record:
             self.ledger.append("explanation", explanation.to_dict())
         return explanation
 
-    def _answer(self, request: Request) -> None:
+    def _answer(
+        self,
+        request: Request,
+        cancelled: Cancelled,
+        caller: Hashable,
+        show: Callable[[Explanation], None] | None,
+    ) -> None:
         """Queue, load if need be, ask; `request` keeps the best that came, even when an error ends it."""
         deadline, model = request.deadline, request.model
-        with self._turn(request.bundle, "live", deadline.left_ms()) as post:
+        with self._posts.turn(request.bundle, "live", deadline.left_ms(), caller, cancelled) as post:
             request.stages["queue"] = deadline.elapsed_ms()
             try:
-                worker, card = self._ready(request.bundle, post, model)
+                worker, card = self._posts.ready(post, model)
             finally:
                 request.stages["load"] = deadline.elapsed_ms() - request.stages["queue"]
-            if not request.choose(card):
+            known = {name: self._cost_ms.get((model.sha256, name), cost) for name, cost in card["methods"].items()}
+            if not request.choose(card, known):
                 return
             arrays = request.arrays()
             left = max(deadline.left_ms() + request.stages["load"], 1.0)
             own = max(left - min(RETURN_MS, RETURN_SHARE * deadline.ms), 1.0)
             head = {"op": "explain", "model": model.sha256, "method": request.method, "seed": request.seed}
-            for reply, numbers in worker.ask(head | {"budget_ms": own}, arrays, left):
+
+            def enough() -> bool:
+                """Nobody waits for it, or it has an answer and had its share of the time while others wait."""
+                waiting = len(post.line)
+                if waiting and request.estimate is not None and deadline.elapsed_ms() > deadline.ms / (1 + waiting):
+                    request.reason = Message("desk.shared", {"waiting": waiting})
+                return cancelled.is_set or request.reason is not None
+
+            for reply, numbers in worker.ask(head | {"budget_ms": own}, arrays, left, enough):
                 request.note(reply, numbers)
+                if show is not None and request.estimate is not None:
+                    show(request.explanation())
+        self._learn(request)
+
+    def _learn(self, request: Request) -> None:
+        """Remember what an exact method took on this model and machine."""
+        if (
+            request.estimate is not None
+            and request.estimate.exact
+            and request.card["methods"][request.method] is not None
+        ):
+            key, took = (request.model.sha256, request.method), request.stages["compute"]
+            self._cost_ms[key] = LEARNING * took + (1 - LEARNING) * self._cost_ms.get(key, took)
 
     def predict(self, bundle: StrategyBundle, rows: Floats, model: ModelFile) -> Floats:
         """Predictions (n,) for rows (n, d) in the panel's feature order. Raises ModelFailedError."""
@@ -183,45 +274,15 @@ class Desk:
     def _ask(self, bundle: StrategyBundle, model: ModelFile, head: Head, arrays: Arrays) -> Arrays:
         """One request to the bundle's batch worker: explanations for people do not wait behind it."""
         try:
-            with self._turn(bundle, "batch", BATCH_MS) as post:
-                worker, _ = self._ready(bundle, post, model)
+            with self._posts.turn(bundle, "batch", BATCH_MS, threading.get_ident()) as post:
+                worker, _ = self._posts.ready(post, model)
                 return [numbers for _, numbers in worker.ask(head | {"model": model.sha256}, arrays, BATCH_MS)][-1]
+        except LineFullError as full:
+            raise ModelFailedError(Message("desk.busy", {"waiting": LONGEST})) from full
         except TimeoutError as late:
             raise ModelFailedError(Message("desk.hung", {"file": model.name, "seconds": BATCH_MS / 1000})) from late
         except (WorkerGoneError, ModelRaisedError) as error:
             raise ModelFailedError(_reason(error, model)) from error
-
-    @contextmanager
-    def _turn(self, bundle: StrategyBundle, kind: str, wait_ms: float) -> Iterator[_Post]:
-        """The bundle's post, as soon as it is free; TimeoutError if that takes longer than `wait_ms`."""
-        key = (bundle.bundle_sha256, kind)
-        with self._lock:
-            post = self._posts.pop(key, None) or _Post()
-            idle = [k for k, p in self._posts.items() if not p.lock.locked()]
-            for k in idle[: max(len(self._posts) + 1 - POSTS, 0)]:
-                self._posts.pop(k).dismiss()
-            self._posts[key] = post  # the last one is the most recently used
-        if not post.lock.acquire(timeout=max(wait_ms, 0) / 1000):
-            raise TimeoutError
-        try:
-            yield post
-        finally:
-            post.lock.release()
-
-    def _ready(self, bundle: StrategyBundle, post: _Post, model: ModelFile) -> tuple[WorkerProcess, Head]:
-        """A living worker that has loaded `model`, and what it said of it."""
-        if post.worker is None or not post.worker.alive:
-            post.worker, post.loaded = self._supervisor.hire(), {}
-        if model.sha256 not in post.loaded:
-            head: Head = {"op": "load", "model": model.sha256, "format": model.format, "path": str(model.path)}
-            head |= {"entry": model.entry, "features": list(bundle.panel.features)}
-            try:
-                for card, _ in post.worker.ask(head, {}, LOAD_MS):
-                    post.loaded[model.sha256] = card
-            except TimeoutError as late:
-                said = {"key": "desk.hung", "values": {"file": model.name, "seconds": LOAD_MS / 1000}}
-                raise ModelRaisedError(said) from late
-        return post.worker, post.loaded[model.sha256]
 
 
 def _reason(error: WorkerGoneError | ModelRaisedError, model: ModelFile) -> Message:

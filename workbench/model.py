@@ -5,6 +5,10 @@ from typing import Literal, Protocol, runtime_checkable
 
 from workbench.schema import Floats
 
+# Doubles add up to about 1e-13 of the spread of a model's output; beyond this line the values do not belong to the prediction. A model
+# whose library reckons in floats has a `precision` of its own.
+ADDITIVITY_LINE = 1e-6
+
 
 class Model(Protocol):
     """What a file in models/ loads: named columns in, one number a row out. Lives in a worker only."""

@@ -2,20 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 
 import numpy as np
 
-from workbench import __version__, decision
+from workbench import __version__, decision, explain
 from workbench.budget import Deadline
-from workbench.model import Estimate
+from workbench.model import ADDITIVITY_LINE, Estimate
 from workbench.schema import Explanation, Floats, Message, ModelFile, StrategyBundle
 from workbench.wire import Arrays, Head
 
-# Doubles add up to about 1e-13 of the spread; beyond this line the values do not belong to the prediction.
-ADDITIVITY_LINE = 1e-6
-OUTPUT = {"regression": "return", "classification": "raw", "anomaly": "score"}
-LIBRARIES = {"lightgbm": "lightgbm"}
+OUTPUT = {"regression": "return", "anomaly": "score"}
+# A local fit that explains less, or whose leading features another seed would change more often, is no ground to act on.
+POOR_FIT, UNSTABLE = 0.5, 0.8
 
 NOTHING = Estimate(np.empty(0), np.nan, np.empty(0), exact=False, settled=False)
 
@@ -30,10 +28,14 @@ class Request:
     seed: int
     deadline: Deadline
     method: str = ""
+    why: Message | None = None
     estimate: Estimate | None = None
     prediction: float | None = None
     spread: float | None = None
     reason: Message | None = None
+    ended: bool = False
+    card: Head = field(default_factory=dict)
+    background: decision.Background | None = None
     stages: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -47,15 +49,24 @@ class Request:
         return np.asarray(self.bundle.panel.X[self.position])
 
     def arrays(self) -> Arrays:
-        """What the worker needs: the row and the background known at the decision."""
-        return {"rows": self.row[None], "background": decision.background(self.bundle, self.position, self.seed)}
+        """What the worker needs: the row, and a background that was known at the decision."""
+        most, missing = explain.find(self.method).BACKGROUND_ROWS, self.card["takes_missing"]
+        self.background = decision.background(self.bundle, self.position, self.seed, most, missing=missing)
+        return {"rows": self.row[None], "background": self.background.rows}
 
-    def choose(self, card: Head) -> bool:
-        """Settle the method by what applies to the model; False, with a reason, where the one asked for does not."""
-        self.method = card["auto"] if self.asked == "auto" else self.asked
+    def choose(self, card: Head, cost_ms: Mapping[str, float | None]) -> bool:
+        """Settle the method by what applies to the model and what it costs; False, with a reason, where nothing can be asked."""
+        self.card = card
+        if self.asked == "auto":
+            self.method, self.why = explain.choose(cost_ms, self.deadline.ms)
+        else:
+            self.method, self.why = self.asked, Message("desk.why.asked")
+        gaps = [name for name, x in zip(self.bundle.panel.features, self.row, strict=True) if not np.isfinite(x)]
         if self.method not in card["methods"]:
             known = ", ".join(card["methods"])
             self.reason = Message("desk.not_applicable", {"method": self.method, "known": known})
+        elif gaps and not card["takes_missing"]:
+            self.reason = Message("desk.missing", {"features": ", ".join(gaps), "file": self.model.name})
         return self.reason is None
 
     def note(self, reply: Head, numbers: Arrays) -> None:
@@ -70,6 +81,8 @@ class Request:
             exact=bool(reply["exact"]),
             settled=bool(reply["settled"]),
             samples=reply["samples"],
+            fit_r2=reply["fit_r2"],
+            stability=reply["stability"],
         )
         self.stages["compute"] = float(reply["elapsed_ms"])
 
@@ -83,17 +96,20 @@ class Request:
     def _outcome(self) -> tuple[Estimate | None, Message | None, float | None]:
         """What may be shown, why it is not all that was asked for, and the additivity gap: values that do not add up are withheld."""
         estimate, gap = self.estimate, self.additivity_gap()
+        if self.prediction is not None and not np.isfinite(self.prediction):
+            return None, Message("desk.no_prediction", {"file": self.model.name}), None
         if estimate is None or gap is None:
             return None, self.reason, gap
-        if not gap <= ADDITIVITY_LINE:
-            return None, Message("desk.not_additive", {"gap": gap, "line": ADDITIVITY_LINE}), gap
-        if estimate.settled:
+        line = self.card.get("precision", ADDITIVITY_LINE)
+        if estimate.fit_r2 is None and not gap <= line:
+            return None, Message("desk.not_additive", {"gap": gap, "line": line}), gap
+        if estimate.settled or not self.ended:
             return estimate, None, gap
         cut = Message("desk.cut_short", {"budget": self.deadline.ms, "samples": estimate.samples})
         return estimate, self.reason or cut, gap
 
     def explanation(self) -> Explanation:
-        """The answer, with the times as they are now."""
+        """The answer, with the times as they are now; a sentence says why it is not better only once the request has ended."""
         estimate, reason, gap = self._outcome()
         panel, came = self.bundle.panel, estimate or NOTHING
         features = panel.features if estimate is not None else ()
@@ -107,7 +123,7 @@ class Request:
             prediction=self.prediction,
             method=self.method or self.asked,
             asked=self.asked,
-            output=OUTPUT[self.bundle.manifest.model.task],
+            output=OUTPUT.get(self.bundle.manifest.model.task, str(self.card.get("scale", "raw"))),
             exact=came.exact,
             complete=came.settled,
             additivity_gap=gap,
@@ -121,10 +137,15 @@ class Request:
             panel_sha256=self.bundle.panel_sha256,
             entity=None if panel.entities is None else str(panel.entities[self.position]),
             samples=came.samples,
+            fit_r2=came.fit_r2,
+            stability=came.stability,
+            model=self.model.name,
+            why=self.why,
+            background={} if self.background is None else self.background.facts(),
             reason=reason,
             warnings=self._warnings(estimate),
             seed=self.seed,
-            versions=_versions(self.model.format),
+            versions={"workbench": __version__} | dict([self.card["library"]] if self.card.get("library") else []),
         )
 
     def _stages(self) -> tuple[Mapping[str, float], float]:
@@ -148,9 +169,8 @@ class Request:
         leading = int(np.argmax(size))
         if error[leading] >= size[leading] > 0:
             found.append(Message("desk.noisy", {"feature": self.bundle.panel.features[leading]}))
+        if estimate.fit_r2 is not None and estimate.fit_r2 < POOR_FIT:
+            found.append(Message("desk.poor_fit", {"r2": estimate.fit_r2, "line": POOR_FIT}))
+        if estimate.stability is not None and estimate.stability < UNSTABLE:
+            found.append(Message("desk.unstable", {"stability": estimate.stability, "line": UNSTABLE}))
         return tuple(found)
-
-
-def _versions(model_format: str) -> dict[str, str]:
-    library = LIBRARIES.get(model_format)
-    return {"workbench": __version__} | ({library: version(library)} if library else {})

@@ -181,6 +181,10 @@ class Explanation:
     entity: str | None = None
     samples: int | None = None
     fit_r2: float | None = None
+    stability: float | None = None
+    model: str = ""
+    why: Message | None = None
+    background: Mapping[str, object] = field(default_factory=dict)
     reason: Message | None = None
     warnings: tuple[Message, ...] = ()
     seed: int = 0
@@ -198,7 +202,7 @@ class Explanation:
             {"name": name, "value": finite(x), "contribution": float(v), "std_error": float(e), "family": family}
             for name, x, v, e, family in each
         ]
-        plain = "bundle method asked output exact complete samples budget_ms elapsed_ms within_budget seed"
+        plain = "bundle method asked output exact complete samples budget_ms elapsed_ms within_budget seed model"
         return {name: getattr(self, name) for name in f"{plain} model_sha256 panel_sha256".split()} | {
             "row": {"time": self.time, "entity": self.entity},
             "prediction": finite(self.prediction),
@@ -206,7 +210,10 @@ class Explanation:
             "features": features,
             "additivity_gap": self.additivity_gap,
             "fit_r2": self.fit_r2,
+            "stability": self.stability,
+            "background": dict(self.background),
             "stages_ms": dict(self.stages_ms),
+            "why": None if self.why is None else say(self.why, lang),
             "reason": None if self.reason is None else say(self.reason, lang),
             "warnings": [say(w, lang) for w in self.warnings],
             "versions": dict(self.versions),

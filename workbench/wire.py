@@ -23,6 +23,10 @@ class PeerGoneError(Exception):
     """The other side closed the socket: it crashed or was killed."""
 
 
+class StalledError(TimeoutError):
+    """Time was up in the middle of a message: what comes next would not be understood."""
+
+
 class TornMessageError(Exception):
     """What came is not a message: sizes out of bounds, no JSON, or numbers that do not fill their shape."""
 
@@ -45,10 +49,10 @@ def send(sock: socket.socket, head: Mapping[str, Any], arrays: Mapping[str, NDAr
 def receive(sock: socket.socket, timeout_ms: float | None = None) -> tuple[Head, Arrays]:
     """Receive one message, waiting at most `timeout_ms` for the whole of it.
 
-    Raises TimeoutError, PeerGoneError or TornMessageError.
+    Raises TimeoutError (StalledError where a part had come), PeerGoneError or TornMessageError.
     """
     until = None if timeout_ms is None else monotonic() + timeout_ms / 1000
-    head_size, body_size = _SIZES.unpack(_read(sock, _SIZES.size, until))
+    head_size, body_size = _SIZES.unpack(_read(sock, _SIZES.size, until, TimeoutError))
     if head_size > HEAD_LIMIT or body_size > BODY_LIMIT:
         raise TornMessageError(f"{head_size} + {body_size} bytes announced")
     try:
@@ -69,16 +73,18 @@ def _arrays(listing: list[tuple[str, str, list[int]]], body: bytearray) -> Array
     return arrays
 
 
-def _read(sock: socket.socket, size: int, until: float | None) -> bytearray:
+def _read(sock: socket.socket, size: int, until: float | None, late: type[TimeoutError] = StalledError) -> bytearray:
     data = bytearray(size)
     view, got = memoryview(data), 0
     while got < size:
         left = None if until is None else until - monotonic()
         if left is not None and left <= 0:
-            raise TimeoutError
+            raise StalledError if got else late
         sock.settimeout(left)
         try:
             count = sock.recv_into(view[got:], min(size - got, 1 << 20))
+        except TimeoutError:
+            continue
         except ConnectionResetError as gone:
             raise PeerGoneError from gone
         if not count:

@@ -1,6 +1,6 @@
-"""The process that holds models: `python -m workbench.worker FD`. It may die; nothing else does.
+"""The process that holds models: `python -m workbench.worker FD FORMAT`. It may die; nothing else does.
 
-The zygote imports the heavy libraries once and forks a worker for each socket that the desk hands it. It never runs
+The zygote imports the format's library once and forks a worker for each socket that the desk hands it. It never runs
 native code itself, so that its children start with clean thread pools.
 """
 
@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import select
 import signal
 import socket
 import sys
@@ -21,11 +22,15 @@ import numpy as np
 
 from workbench import explain, models
 from workbench.budget import Deadline
-from workbench.model import Model
-from workbench.schema import ModelFailedError
+from workbench.model import ADDITIVITY_LINE, Model
+from workbench.schema import Message, ModelFailedError
 from workbench.wire import Arrays, Head, PeerGoneError, receive, send
 
 MEMORY_LIMIT = 8 << 30
+RSS_PER_MB = 1 << 20 if sys.platform == "darwin" else 1 << 10
+# The model's output on so many rows of the background is the scale of the additivity gap.
+SPREAD_ROWS = 100
+FACTS = ("base_values", "exact", "settled", "samples", "fit_r2", "stability")
 FILE_LIMIT = 16 << 20
 _PR_SET_PDEATHSIG = 1
 
@@ -55,9 +60,15 @@ class Worker:
             except PeerGoneError:
                 return
             try:
+                if head["op"] == "enough":  # what it was said of has ended by itself in the meantime
+                    continue
                 for reply in self.operations[head["op"]](head, arrays):
                     send(self.sock, *reply)
-                send(self.sock, {"done": True})
+                    if self._enough():
+                        break
+                send(
+                    self.sock, {"done": True, "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / RSS_PER_MB}
+                )
             except PeerGoneError:
                 return
             except ModelFailedError as failed:
@@ -65,16 +76,35 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - a model may raise anything
                 send(self.sock, {"error": {"kind": type(error).__name__, "text": str(error)[:2000]}})
 
+    def _enough(self) -> bool:
+        """Whether the desk has said anything while its request is being answered: only one word is expected then."""
+        readable, _, _ = select.select([self.sock], [], [], 0)
+        return bool(readable)
+
     def load(self, head: Head, arrays: Arrays) -> Iterator[Reply]:
-        """Load a model file unless it is held already; says which methods apply and which one `auto` means."""
+        """Load a model file unless it is held already; says what it can do, and how long its exact methods take for a row."""
         del arrays
-        sha = head["model"]
+        sha, module = head["model"], models.find(head["format"])
         if sha not in self.held:
-            module = models.find(head["format"])
-            self.held[sha] = module.load(Path(head["path"]), entry=head["entry"], features=tuple(head["features"]))
+            os.setpriority(os.PRIO_PROCESS, 0, head["nice"])
+            try:
+                self.held[sha] = module.load(Path(head["path"]), entry=head["entry"], features=tuple(head["features"]))
+            except ModuleNotFoundError as missing:
+                if missing.name != module.LIBRARY:
+                    raise
+                raise ModelFailedError(Message("desk.no_library", {"library": module.LIBRARY})) from missing
         model = self.held[sha]
-        methods = [name for name in explain.methods() if explain.find(name).applies(model)]
-        yield {"methods": methods, "auto": explain.choose(model), "feature_names": list(model.feature_names)}, {}
+        applicable = [name for name in explain.methods() if explain.find(name).applies(model)]
+        facts = {name: getattr(model, name) for name in ("scale", "takes_missing")}
+        yield (
+            facts
+            | {
+                "precision": getattr(model, "precision", ADDITIVITY_LINE),
+                "methods": {name: _cost(name, model, len(head["features"])) for name in applicable},
+                "library": _version(module.LIBRARY),
+            },
+            {},
+        )
 
     def predict(self, head: Head, arrays: Arrays) -> Iterator[Reply]:
         """Rows (n, d) -> predictions (n,)."""
@@ -83,24 +113,21 @@ class Worker:
     def explain(self, head: Head, arrays: Arrays) -> Iterator[Reply]:
         """One row's prediction, then ever better estimates until `budget_ms` have passed since the request came."""
         deadline = Deadline(head["budget_ms"])
-        model, row = self.held[head["model"]], arrays["rows"][0]
+        model, row, background = self.held[head["model"]], arrays["rows"][0], arrays["background"]
+        prediction = model.predict(row[None])
+        cost = deadline.elapsed_ms()
+        yield {"spread": self.spreads.get(head["model"])}, {"predictions": prediction}
         explainer, rng = explain.find(head["method"]), np.random.default_rng(head["seed"])
-        yield (
-            {"spread": self._spread(head["model"], arrays) if explainer.EXACT else None},
-            {"predictions": model.predict(row[None])},
-        )
-        for estimate in explainer.explain(model, row, arrays["background"], deadline, rng):
-            facts = {name: getattr(estimate, name) for name in ("base_values", "exact", "settled", "samples")}
+        for estimate in explainer.explain(model, row, background, deadline, rng):
+            facts = {name: getattr(estimate, name) for name in FACTS}
             yield (
                 facts | {"elapsed_ms": deadline.elapsed_ms()},
                 {"values": estimate.values, "std_error": estimate.std_error},
             )
-
-    def _spread(self, sha: str, arrays: Arrays) -> float:
-        """Standard deviation of the model's output: the scale of the additivity gap. Measured once a model."""
-        if sha not in self.spreads:
-            self.spreads[sha] = float(np.std(self.held[sha].predict(arrays["background"])))
-        return self.spreads[sha]
+        if head["model"] not in self.spreads and cost * SPREAD_ROWS < deadline.left_ms():
+            spread = float(np.std(model.predict(background[:SPREAD_ROWS])))
+            self.spreads[head["model"]] = spread
+            yield {"spread": spread}, {"predictions": prediction}
 
     def attributions(self, head: Head, arrays: Arrays) -> Iterator[Reply]:
         """Rows (n, d) -> exact Shapley values, base values, and the model's own predictions, asked for separately."""
@@ -115,10 +142,26 @@ class Worker:
         yield {}, {"predictions": model.refit(**named, seed=head["seed"])}
 
 
-def zygote(control: socket.socket) -> None:
+def _cost(method: str, model: Model, d: int) -> float | None:
+    """Milliseconds that an exact method takes for a row, once warm; None for methods that take what time they are given."""
+    explainer = explain.find(method)
+    if not explainer.EXACT:
+        return None
+    row, rng = np.zeros(d), np.random.default_rng(0)
+    for _ in range(2):
+        clock = Deadline(0)
+        list(explainer.explain(model, row, row[None], clock, rng))
+    return clock.elapsed_ms()
+
+
+def _version(library: str | None) -> list[str]:
+    return [library, str(sys.modules[library].__version__)] if library else []
+
+
+def zygote(control: socket.socket, format: str) -> None:  # noqa: A002 - the manifest's word
     """Fork a worker for every socket that comes over `control`, answering with its process id; end when the desk hangs up."""
-    for name in models.formats():
-        getattr(models.find(name), "preload", lambda: None)()
+    with contextlib.suppress(ImportError):  # said when a model is loaded
+        getattr(models.find(format), "preload", lambda: None)()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         _, handed, _, _ = socket.recv_fds(control, 1, 1)
@@ -134,10 +177,16 @@ def zygote(control: socket.socket) -> None:
         control.sendall(pid.to_bytes(8, "big"))
 
 
-def _confine() -> None:
-    """Take from a fresh worker what a model does not need: the terminal, core dumps, endless memory and files."""
+def _die_with_parent() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _confine() -> None:
+    """Take from a fresh worker what a model does not need: the terminal, core dumps, endless memory and files."""
+    os.setsid()  # what the model starts can be ended with it
+    _die_with_parent()
+    os.register_at_fork(after_in_child=_die_with_parent)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limits = {resource.RLIMIT_AS: MEMORY_LIMIT, resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: FILE_LIMIT}
@@ -153,4 +202,4 @@ def _confine() -> None:
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    zygote(socket.socket(fileno=int(sys.argv[1])))
+    zygote(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])

@@ -5,7 +5,7 @@ Each has `applies(model) -> bool`, `EXACT`, `BACKGROUND_ROWS` and
 """
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -13,7 +13,10 @@ import numpy as np
 
 from workbench.budget import Deadline
 from workbench.model import Estimate, Model
-from workbench.schema import Floats
+from workbench.schema import Floats, Message
+
+# A method fits into a budget if what it was measured to cost takes up at most this share: the next time may be slower.
+FITS = 0.7
 
 
 class Explainer(Protocol):
@@ -48,6 +51,19 @@ def find(name: str) -> Explainer:
     return cast("Explainer", importlib.import_module(f"{__name__}.{name}"))
 
 
-def choose(model: Model) -> str:
-    """What `auto` means for this model: an exact method if one applies, else sampled Shapley values."""
-    return next((name for name in methods() if find(name).EXACT and find(name).applies(model)), "shap")
+def choose(cost_ms: Mapping[str, float | None], budget_ms: float) -> tuple[str, Message]:
+    """What `auto` means, and why: the exact method that costs least where it fits into the budget, else sampled Shapley values.
+
+    `cost_ms`: the methods that apply, with what a row was measured to cost; None for those that take what time they are given.
+
+    >>> choose({"shap": None, "tree_shap": 4.0}, 800)[0], choose({"shap": None, "tree_shap": 2000.0}, 800)[0]
+    ('tree_shap', 'shap')
+    """
+    exact = {name: cost for name, cost in cost_ms.items() if cost is not None}
+    if not exact:
+        return "shap", Message("desk.why.general")
+    name = min(exact, key=exact.__getitem__)
+    values = {"method": name, "cost": exact[name], "budget": budget_ms}
+    if exact[name] <= FITS * budget_ms:
+        return name, Message("desk.why.exact", values)
+    return "shap", Message("desk.why.slow", values)
