@@ -1,6 +1,6 @@
 """Damaged copies of model files, each loaded, asked and explained in a process of its own: `python tests/bench/mutants.py FOLDER FORMAT COUNT SEED`.
 
-The folder holds intact models and `rows.npy`; how many ended how is printed as JSON.
+The folder holds intact models and `rows.npy`; how many ended how is printed as JSON; copies that ended badly are kept there.
 """
 
 import collections
@@ -22,7 +22,7 @@ def used(module, path: Path, rows) -> None:
     module.inspect(path)
     model = module.load(path)
     model.predict(rows)
-    model.contributions(rows)
+    getattr(model, "contributions", model.predict)(rows)
 
 
 def main(folder: Path, name: str, count: int, seed: int) -> dict[str, int]:
@@ -35,7 +35,10 @@ def main(folder: Path, name: str, count: int, seed: int) -> dict[str, int]:
         path = Path(work) / "model"
         for content in mutants(seeds, count, seed):
             path.write_bytes(content)
-            ends[put_to(lambda: used(module, path, rows))] += 1
+            end = put_to(lambda: used(module, path, rows))
+            ends[end] += 1
+            if end not in {"refused", "done"}:
+                (folder / f"kept_{ends.total()}").write_bytes(content)
     return ends
 
 

@@ -283,6 +283,17 @@ def test_a_wrong_entry_outside_the_trees_is_named(tmp_path, change, key, place):
     assert told(write(tmp_path, edited(change, booster)))[0] == (f"xgboost.{key}", f"learner.{place}".rstrip("."))
 
 
+def test_a_deleted_node_s_parent_is_held_to_its_range(tmp_path):
+    """The library follows it while it loads."""
+    booster = trained(**MODELS["pruned"])
+    at = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]["model"]["trees"][1][
+        "split_indices"
+    ].index(2**31 - 1)
+    assert told(write(tmp_path, edited(node("parents", at, 32_794), booster))) == [
+        ("xgboost.parents", f"{TREES}[1].parents[{at}]")
+    ]
+
+
 def test_one_edited_category_is_named(tmp_path):
     for value in (-1, 2**24, 2**31 - 1):
         (told_first, *_) = told(write(tmp_path, edited(node("categories", 0, value, tree=0))))

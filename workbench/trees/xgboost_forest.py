@@ -136,6 +136,8 @@ class _Forest:
         for key in ("default_left", "split_type"):
             self._each("range", self.flat[key] > 1, key, low=0, high=1)
         last = self.sizes[self.tree_of] - 1
+        parent = self.flat["parents"]  # the library follows those of deleted nodes too
+        self._each("parents", (self.own > 0) & ((parent < 0) | (parent > last)), "parents")
         for key in ("left_children", "right_children"):
             child = self.flat[key]
             outside = np.where(self.leaf, child != -1, (child < 1) | (child > last))

@@ -32,9 +32,10 @@ _SETTINGS = (
     *("reg_loss_param", "pseudo_huber_param", "quantile_loss_param", "poisson_regression_param"),
     *("tweedie_regression_param", "aft_loss_param", "lambdarank_param", "lambda_rank_param"),
 )
-_SETTING = re.compile(r"[\w.+\-\[\], ]{1,64}")
+_NUMBER = r"-?\d{1,20}(?:\.\d{1,20})?(?:[eE][+-]?\d{1,3})?"
+_SETTING = re.compile(rf"{_NUMBER}|\[{_NUMBER}\]|topk|mean|normal|logistic|extreme")
 _WHOLE = re.compile(r"\d{1,9}")
-_SCORE = re.compile(r"\[?(-?\d{1,20}(?:\.\d{1,20})?(?:[eE][+-]?\d{1,3})?)\]?")
+_SCORE = re.compile(rf"\[?({_NUMBER})\]?")
 _TYPES = {"q", "float", "int", "i", "c"}
 _NO_CATEGORIES: dict[str, object] = {
     "enc": [],

@@ -1,0 +1,125 @@
+"""CatBoost models (.cbm) of numeric features: the check of `cbm` first, then, in a worker only, the library."""
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from workbench.schema import Floats, Message, ModelFailedError
+from workbench.trees.cbm import CatBoostFile, read_cbm
+
+LIBRARY = "catboost"
+CONTRIBUTIONS_COST = 50  # in walks of one row through one tree
+# What the library wants for notebooks and plots, and nobody here uses.
+UNUSED = ("sklearn", "matplotlib", "plotly", "graphviz", "IPython", "ipywidgets")
+
+
+def inspect(path: Path) -> tuple[str, ...]:
+    """The model's feature names, in its order, after a check of the file's tables; `BadInputError` says what is wrong."""
+    return read_cbm(path).features
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file begins like this format."""
+    with path.open("rb") as stream:
+        return stream.read(4) == b"CBM1"
+
+
+class CatBoost:
+    """A checked model in the library's hands; lives in a worker. Outputs are raw formula values: returns, or log-odds for Logloss.
+
+    The library rounds the rows to float32 and computes in float64. `takes_missing` where a feature had gaps in training; in the
+    columns that had none, a missing value counts as smaller than any border. Trees that are not symmetric have no `contributions`:
+    those that the library gives for them (1.2.10) miss the prediction by tenths of its spread.
+    """
+
+    scale: Literal["raw"] = "raw"
+    precision = 1e-6
+
+    def __init__(self, checked: CatBoostFile) -> None:
+        import catboost  # noqa: PLC0415 - heavy, and native: only a worker comes here
+
+        self._library = catboost
+        self._checked = checked
+        self.takes_missing = checked.learnt_gaps
+        self._model = catboost.CatBoost({"thread_count": 1, "logging_level": "Silent", "allow_writing_files": False})
+        self._model.load_model(blob=checked.content)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Column names in the model's own order."""
+        return self._checked.features
+
+    @property
+    def n_trees(self) -> int:
+        """How many trees the file holds."""
+        return self._checked.n_trees
+
+    def predict(self, rows: Floats) -> Floats:
+        """(n, d) in the model's order -> raw formula values (n,)."""
+        rows = self._fitting(rows)
+        if not len(rows):
+            return np.empty(0)
+        threads = _threads(len(rows) * self.n_trees)
+        answer: Any = self._model.predict(rows, prediction_type="RawFormulaVal", thread_count=threads)
+        return np.asarray(answer, np.float64)
+
+    def _fitting(self, rows: Floats) -> Floats:
+        rows = np.ascontiguousarray(rows, np.float64)
+        expected = len(self.feature_names)
+        if rows.ndim != 2 or rows.shape[1] != expected:  # noqa: PLR2004
+            raise ModelFailedError(Message("fault.model.width", {"found": rows.shape[-1], "expected": expected}))
+        return rows
+
+
+class SymmetricCatBoost(CatBoost):
+    """A model of symmetric trees, which knows its own exact Shapley values."""
+
+    def contributions(self, rows: Floats) -> tuple[Floats, Floats]:
+        """(n, d) -> exact path-dependent Shapley values (n, d) and base values (n,) (Lundberg et al. 2020).
+
+        CatBoost's `shap_calc_type` "Regular": an unknown feature's sides are weighed by the weights of their leaves, empty ones not
+        at all. (Its "Exact" is another game, with other values.)
+        """
+        rows = self._fitting(rows)
+        if not len(rows):
+            return np.empty((0, len(self.feature_names))), np.empty(0)
+        values = self._model.get_feature_importance(
+            data=self._library.Pool(rows),
+            type="ShapValues",
+            shap_mode="Auto",
+            shap_calc_type="Regular",
+            thread_count=_threads(len(rows) * self.n_trees * CONTRIBUTIONS_COST),
+        )
+        return values[:, :-1], values[:, -1]
+
+
+def _threads(walks: int) -> int:
+    """One thread for little work, at most four for much; counted in walks of one row through one tree."""
+    return 1 if walks < 1_000_000 else min(4, os.cpu_count() or 1)  # noqa: PLR2004
+
+
+def preload() -> None:
+    """Import the library before there is a model, without what it wants for notebooks."""
+    for name in UNUSED:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type] # None is how Python spells "not to be found"
+    try:
+        import_module("catboost")
+    finally:
+        for name in UNUSED:
+            if sys.modules[name] is None:
+                del sys.modules[name]
+
+
+def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -> CatBoost:
+    """Check the file once more and load it; in a worker only. Rows will come as `features`: one a feature of the model."""
+    del entry
+    checked = read_cbm(path)
+    model = SymmetricCatBoost(checked) if checked.symmetric else CatBoost(checked)
+    if features and len(features) != len(model.feature_names):
+        values = {"found": len(features), "expected": len(model.feature_names)}
+        raise ModelFailedError(Message("fault.model.width", values))
+    return model
