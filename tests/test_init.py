@@ -503,3 +503,12 @@ def test_the_machines_form(tmp_path, run):
     assert {"key", "why"} == set(form["open"][0])
     assert [fault["place"] for fault in form["faults"]] == ["slope"]
     assert Path(form["folder"]) == tmp_path / "out"
+
+
+def test_a_column_whose_order_of_day_and_month_shows_late_is_still_found(start):
+    def slashed(table):
+        first = table.loc[:0, "date"].repeat(150)
+        dates = pd.to_datetime(pd.concat([first, table["date"]])).dt.strftime("%d/%m/%Y")
+        return pd.concat([table.iloc[:1]] * 150 + [table]).assign(date=dates.to_numpy(), code=range(len(dates)))
+
+    assert guessed(start(slashed), "panel", "time") == ("date", "time_name")

@@ -1,7 +1,7 @@
 """Which column plays which role: guessed from types, names and what the cells themselves show. Nothing that only the author knows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,14 @@ from workbench.beginning import names as vocabulary
 from workbench.beginning.draft import Draft
 from workbench.beginning.names import plain
 from workbench.foreign import shown
-from workbench.reading.columns import numbers, texts, times
+from workbench.reading.columns import Column, numbers, texts, times
 from workbench.reading.roles import Sheet
 from workbench.schema import BadInputError, Fault, Floats
 
 # Of the rows in which a lagged column and its base can be compared, so many must agree.
 AGREE = 0.99
+FIRST = 100
+HOPELESS = {f"fault.column.{key}" for key in ("time_unreadable", "time_serial", "time_epoch", "not_times")}
 
 
 @dataclass
@@ -33,6 +35,7 @@ class PanelGuesser:
     entity: str | None = None
     label: str | None = None
     columns: tuple[str, ...] = ()
+    _read: dict[str, Floats | None] = field(default_factory=dict)
 
     def panel(self, file: str) -> None:
         """Fill [panel]; `BadInputError` where no column tells the time."""
@@ -73,10 +76,13 @@ class PanelGuesser:
         return [name for name in self.sheet.names if name not in taken and plain(name) not in vocabulary.COUNTERS]
 
     def _numbers(self, name: str) -> Floats | None:
-        try:
-            return numbers(self.sheet.column(name))[0]
-        except BadInputError:
-            return None
+        """The column's numbers, read once; None if it holds anything else."""
+        if name not in self._read:
+            try:
+                self._read[name] = numbers(self.sheet.column(name))[0]
+            except BadInputError:
+                self._read[name] = None
+        return self._read[name]
 
     def _find_entity(self) -> None:
         """A column of names by which rows of one moment are told apart, where moments are shared."""
@@ -213,7 +219,7 @@ def find_time(sheet: Sheet, taken: set[str], draft: Draft, section: str) -> tupl
         if name in taken or not (named or typed or text):
             continue  # a number is a date only where it is called one
         try:
-            index = times(sheet.column(name))[0]
+            index = _moments(sheet.column(name))
         except BadInputError as error:
             faults += error.faults if named else ()
         else:
@@ -227,6 +233,16 @@ def find_time(sheet: Sheet, taken: set[str], draft: Draft, section: str) -> tupl
     if found[1:]:
         draft.ask((section, "time"), "others", names=_listed([other[4] for other in found[1:]]))
     return name, index
+
+
+def _moments(column: Column) -> pd.DatetimeIndex:
+    """The column as moments; a few cells tell of most columns that they hold none."""
+    try:
+        times(replace(column, data=column.data.slice(0, FIRST)))
+    except BadInputError as error:
+        if error.faults[0].key in HOPELESS:
+            raise
+    return times(column)[0]
 
 
 def _listed(names: Sequence[str], most: int = 12) -> str:
