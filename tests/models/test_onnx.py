@@ -26,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC, SVR
 
+from workbench.formats.protobuf import FIXED32, VARINT, Known, read, whole
 from workbench.models import find
 from workbench.models.onnx import inspect, load, notes, recognises
 from workbench.schema import BadInputError, ModelFailedError
@@ -305,6 +306,89 @@ def test_what_would_harm_is_refused_by_name(tmp_path, name):
     assert {found for found, _ in told(saved(tmp_path, model))} == {f"onnx.{key}"}
 
 
+def forest(**changes) -> onnx.ModelProto:
+    """A tree of one split, with some of its lists changed."""
+    lists = {
+        "nodes_treeids": [0, 0, 0], "nodes_nodeids": [0, 1, 2], "nodes_featureids": [4, 0, 0],
+        "nodes_truenodeids": [1, 0, 0], "nodes_falsenodeids": [2, 0, 0], "nodes_values": [0.0, 0.0, 0.0],
+        "nodes_modes": ["BRANCH_LEQ", "LEAF", "LEAF"], "n_targets": 1,
+        "target_treeids": [0, 0], "target_nodeids": [1, 2], "target_ids": [0, 0], "target_weights": [-1.0, 1.0],
+    }  # fmt: skip
+    node = helper.make_node("TreeEnsembleRegressor", ["X"], ["Y"], domain="ai.onnx.ml", **{**lists, **changes})
+    return network([node])
+
+
+def test_a_tree_is_walked(tmp_path):
+    assert np.array_equal(load(saved(tmp_path, forest())).predict(SINGLE), np.where(SINGLE[:, 4] <= 0, -1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"nodes_truenodeids": [2**62, 0, 0]}, "nodes_truenodeids"),
+        ({"nodes_truenodeids": [7, 0, 0]}, "nodes_truenodeids"),
+        ({"nodes_truenodeids": [-1, 0, 0]}, "nodes_truenodeids"),
+        ({"nodes_truenodeids": [0, 0, 0]}, "nodes_falsenodeids"),
+        ({"nodes_truenodeids": [2, 0, 0]}, "nodes_falsenodeids"),
+        ({"nodes_nodeids": [0, 1, 1]}, "nodes_truenodeids"),
+        ({"nodes_treeids": [0, 1, 0]}, "nodes_truenodeids"),
+        ({"nodes_featureids": [5, 0, 0]}, "nodes_featureids"),
+        ({"nodes_featureids": [4, 0]}, "nodes_featureids"),
+        ({"nodes_modes": ["BRANCH_LEQ", "LEAF"]}, "nodes_modes"),
+        ({"nodes_values": [0.0]}, "nodes_modes"),
+        ({"target_ids": [0, 1_000_000]}, "target_ids"),
+        ({"target_nodeids": [1, 9]}, "target_nodeids"),
+        ({"target_nodeids": [0, 1]}, "target_nodeids"),
+        ({"target_weights": [1.0]}, "target_ids"),
+        ({"n_targets": 2}, "n_targets"),
+    ],
+    ids=str,
+)
+def test_trees_that_would_be_walked_out_of_bounds_are_refused(tmp_path, changes, name):
+    path = saved(tmp_path, forest(**changes))
+    assert ("onnx.learnt", f"node 0 (TreeEnsembleRegressor) {name}") in told(path)
+
+
+def test_lists_may_be_packed():
+    table = {8: Known("ints", VARINT, many=True, run=True), 7: Known("floats", FIXED32, many=True, run=True)}
+    apart = b"\x40\x40\x40\x01\x40\xac\x02" + b"\x3d\0\0\x80\x3f" * 2
+    packed = b"\x42\x04\x40\x01\xac\x02" + b"\x3a\x08" + b"\0\0\x80\x3f" * 2
+    assert read(apart, table) == read(packed, table)
+    assert whole(read(packed, table)["ints"]) == [64, 1, 300]
+
+
+def test_widths_are_followed_to_trees_behind_other_operators(tmp_path):
+    for axis, fits in ((1, True), (0, False)):
+        join = helper.make_node("Concat", ["X", "X"], ["XX"], axis=axis)
+        tree = forest(nodes_featureids=[9, 0, 0]).graph.node[0]
+        tree.input[0] = "Z"
+        path = saved(tmp_path, network([join, helper.make_node("Identity", ["XX"], ["Z"]), tree]))
+        if fits:
+            assert np.array_equal(load(path).predict(SINGLE), np.where(SINGLE[:, 4] <= 0, -1.0, 1.0))
+        else:
+            assert told(path) == [("onnx.learnt", "node 2 (TreeEnsembleRegressor) nodes_featureids")]
+
+
+@pytest.mark.parametrize("seed", ["W", "X"])
+def test_a_row_that_doubles_for_ever_is_refused(tmp_path, seed):
+    axis = {"axis": 1}
+    nodes = [helper.make_node("Concat", [seed, seed], ["c0"], **axis)]
+    nodes += [helper.make_node("Concat", [f"c{i}", f"c{i}"], [f"c{i + 1}"], **axis) for i in range(40)]
+    nodes += [helper.make_node("ReduceSum", ["c40"], ["s"], keepdims=1), helper.make_node("Add", ["a", "s"], ["Y"])]
+    assert told(saved(tmp_path, perceptron(*nodes, end="a")))[0][0] == "onnx.size"
+
+
+def test_coefficients_must_be_as_many_as_columns(tmp_path):
+    model = converted(LinearRegression())
+    coefficients = next(a for a in model.graph.node[0].attribute if a.name == "coefficients")
+    coefficients.floats.append(1.0)
+    assert told(saved(tmp_path, model)) == [("onnx.learnt", "node 0 (LinearRegressor) coefficients")]
+    model = converted(SVR())
+    vectors = next(a for a in model.graph.node[0].attribute if a.name == "support_vectors")
+    del vectors.floats[-1]
+    assert told(saved(tmp_path, model))[0] == ("onnx.learnt", "node 0 (SVMRegressor) support_vectors")
+
+
 def test_a_fixed_size_that_is_bearable_is_made(tmp_path):
     held = load(saved(tmp_path, filled([10])))
     assert np.allclose(held.predict(SINGLE), SINGLE @ WEIGHTS["W"][:, 0] + 0.5, atol=1e-5)
@@ -443,11 +527,39 @@ def seeds() -> tuple[bytes, ...]:
     return tuple(converted(model).SerializeToString() for model in models)
 
 
+def edited(content: bytes, dice: random.Random) -> bytes:
+    """The model with one number, name or size of its graph changed: still a message that every reader takes."""
+    model = onnx.ModelProto.FromString(content)
+    graph = model.graph
+    attributes = [each for node in graph.node for each in node.attribute if each.ints or each.floats]
+    kind = dice.randrange(5 if attributes else 4)
+    extreme = dice.choice((-1, 0, 1, 7, 10**6, 2**31 - 1, 2**62, -(2**63)))
+    if kind == 0:
+        node = dice.choice(graph.node)
+        node.op_type = dice.choice(graph.node).op_type
+    elif kind == 1:
+        node = dice.choice(graph.node)
+        node.input[dice.randrange(len(node.input))] = dice.choice(dice.choice(graph.node).output)
+    elif kind == 2 and graph.initializer:
+        tensor = dice.choice(graph.initializer)
+        tensor.dims[:] = [*tensor.dims, 1] if dice.random() < 0.5 else list(reversed(tensor.dims))
+    elif kind == 4:
+        attribute = dice.choice(attributes)
+        if attribute.ints:
+            attribute.ints[dice.randrange(len(attribute.ints))] = extreme
+        else:
+            attribute.floats[dice.randrange(len(attribute.floats))] = dice.choice((np.nan, np.inf, 1e38, -1.0))
+    else:
+        graph.input[0].type.tensor_type.shape.dim[1].dim_value = dice.choice((1, 3, 6, 50_000))
+    return model.SerializeToString()
+
+
 def mutants(folder: Path, count: int, seed: int) -> list[Path]:
+    """Half of them damaged bytes, half of them well-formed files that say something else."""
     dice = random.Random(seed)
     paths = [folder / f"{i}.onnx" for i in range(count)]
     for i, path in enumerate(paths):
-        path.write_bytes(damaged(seeds()[i % len(seeds())], dice))
+        path.write_bytes(dice.choice((damaged, edited))(seeds()[i % len(seeds())], dice))
     return paths
 
 

@@ -12,6 +12,8 @@ from struct import unpack
 
 from workbench.foreign import shown
 from workbench.formats.onnx_file import DOUBLE, FLOAT, Graph, Node, Tensor, Value, read_graph
+from workbench.formats.onnx_learnt import MOST_ELEMENTS, complaints, heaviest
+from workbench.formats.onnx_operators import OPERATORS, SIZED
 from workbench.formats.protobuf import WireError, whole, written
 from workbench.schema import BadInputError, Fault
 
@@ -21,25 +23,10 @@ MOST_MADE = 1_000_000
 MOST_FEATURES = 100_000
 OLDEST_IR, NEWEST_IR = 3, 13
 OPSETS = {"": (7, 26), "ai.onnx.ml": (1, 5)}
-_ONE_BY_ONE = (
-    "Abs Acos Add And Atan Cast Ceil Celu Clip Cos Div Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual HardSigmoid "
-    "HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow Reciprocal "
-    "Relu Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu Where Xor"
-)
-_WHOLE_ROWS = (
-    "ArgMax ArgMin BatchNormalization Concat Constant CumSum Dropout Flatten Gather GatherElements Gemm LayerNormalization "
-    "LogSoftmax MatMul ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum "
-    "ReduceSumSquare Reshape Shape Size Slice Softmax Split Squeeze Transpose Unsqueeze"
-)
-_SIZED = "ConstantOfShape Expand Tile"
-_LEARNT = (
-    "ArrayFeatureExtractor Binarizer FeatureVectorizer Imputer LabelEncoder LinearClassifier LinearRegressor Normalizer "
-    "OneHotEncoder Scaler SVMClassifier SVMRegressor TreeEnsemble TreeEnsembleClassifier TreeEnsembleRegressor ZipMap"
-)
-OPERATORS = {"": {*_ONE_BY_ONE.split(), *_WHOLE_ROWS.split(), *_SIZED.split()}, "ai.onnx.ml": set(_LEARNT.split())}
 _CLASSIFIERS = ("LinearClassifier", "SVMClassifier", "TreeEnsembleClassifier", "ZipMap")
 # These hand a number on as it is.
-_SAME = ("Cast", "Concat", "Identity", "Flatten", "Reshape", "Squeeze")
+_RESHAPED = ("Cast", "Identity", "Flatten", "Reshape", "Squeeze")
+_SAME = (*_RESHAPED, "Concat", "FeatureVectorizer")
 
 
 @dataclass(frozen=True)
@@ -75,6 +62,8 @@ def check(path: Path) -> Checked:
     inputs = checks.inputs()
     features = checks.features(inputs)
     output, says = checks.output()
+    checks.stop()
+    checks.learnt({value.name: len(features) if len(inputs) == 1 else 1 for value in inputs})
     checks.stop()
     return Checked(
         features=features,
@@ -148,7 +137,7 @@ class _Checks:
         for node in self.graph.nodes:
             if node.op == "Constant" and len(node.tensors) == 1:
                 constants[node.outputs[0]] = node.tensors[0]
-            if node.op not in _SIZED.split():
+            if node.op not in SIZED:
                 continue
             given = node.inputs[0 if node.op == "ConstantOfShape" else -1]
             made = constants[given].numbers if given in constants else None
@@ -173,6 +162,14 @@ class _Checks:
                 self.add("width", shown(value.name, 40))
         self.stop()
         return values
+
+    def learnt(self, widths: dict[str, int]) -> None:
+        """The numbers that were learnt fit each other, and no row grows beyond what can be borne."""
+        for place, name in complaints(self.graph, widths):
+            self.add("learnt", f"{place} {name}")
+        place, numbers = heaviest(self.graph, widths)
+        if numbers > MOST_ELEMENTS:
+            self.add("size", place, found=numbers, limit=MOST_ELEMENTS)
 
     def features(self, inputs: tuple[Value, ...]) -> tuple[str, ...]:
         """Inputs' names, else the list under `feature_names` in the metadata, else `Column_i`."""
@@ -228,7 +225,7 @@ class _Checks:
             self.add("classes", node.place, found="–")
         else:
             try:
-                labels = whole(held["ints"], 8)
+                labels = whole(held["ints"])
             except WireError:
                 labels = [0] * 1000
             if len(labels) != 2:  # noqa: PLR2004
@@ -238,7 +235,7 @@ class _Checks:
 
     def _ends_in_one(self, name: str, makers: dict[str, Node]) -> bool:
         """Whether the last thing that happens to the output is a Sigmoid or a Softmax."""
-        while name in makers and makers[name].op in _SAME and makers[name].op != "Concat":
+        while name in makers and makers[name].op in _RESHAPED:
             name = makers[name].inputs[0]
         return name in makers and makers[name].op in {"Sigmoid", "Softmax"}
 

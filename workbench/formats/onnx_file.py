@@ -244,7 +244,7 @@ class _Reader:
         name = _text(tensor["name"])
         if tensor["external_data"] or _number(tensor["data_location"]):
             raise self.refuse("external", f"{place} {shown(name, 40)}".strip())
-        dims = tuple(whole(tensor["dims"], 1))
+        dims = tuple(whole(tensor["dims"]))
         element = _number(tensor["data_type"])
         if min(dims, default=0) < 0 or (element not in _SIZES and element != STRING):
             raise WireError(f"tensor {shown(name)}")
@@ -262,7 +262,7 @@ def _few(tensor: Found, element: int, dims: tuple[int, ...]) -> tuple[int, ...] 
     if tensor["raw_data"]:
         raw = _bytes(tensor["raw_data"])
         return tuple(int.from_bytes(raw[i : i + 8], "little", signed=True) for i in range(0, len(raw), 8))
-    return tuple(whole(tensor["int64_data"], 7))
+    return tuple(whole(tensor["int64_data"]))
 
 
 def _each(values: list[bytes | int], make: Callable[[bytes], Any]) -> Iterator[Any]:

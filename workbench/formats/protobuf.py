@@ -12,8 +12,8 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _LONGEST = {VARINT: 10, FIXED64: 8, FIXED32: 4}
 # Lists of numbers may stand element by element, millions of them; one match runs over them all.
 _RUN = {
-    VARINT: rb"(?:%s[\x80-\xff]{0,9}+[\x00-\x7f])++",
-    FIXED32: rb"(?:%s.{4})++",
+    VARINT: rb"%s([\x80-\xff]{0,9}+[\x00-\x7f])",
+    FIXED32: rb"%s(.{4})",
 }
 
 
@@ -23,7 +23,7 @@ class WireError(Exception):
 
 @dataclass(frozen=True)
 class Known:
-    """A field that may stand in a message: its name, how it is written, whether more than once; `run`: kept as one stretch of bytes."""
+    """A field that may stand in a message: its name, how it is written, whether more than once; `run`: many of them are taken in one go, packed."""
 
     name: str
     wire: int = BYTES
@@ -57,8 +57,8 @@ def fields(data: bytes, table: Table) -> Iterator[tuple[int, bytes, bytes | int]
         if known is None:
             raise WireError(f"field {number}")
         if known.run and wire == known.wire:
-            at = _run(data, start, at, wire)
-            yield number, data[start:at], data[start:at]
+            at, packed = _run(data, start, at, wire)
+            yield number, data[start:at], packed
             continue
         if wire not in {known.wire, BYTES} or (wire != known.wire and not known.many):
             raise WireError(known.name)
@@ -94,18 +94,18 @@ def signed(value: int) -> int:
     return value - 2**64 if value >= 2**63 else value
 
 
-def whole(stretches: list[bytes | int], number: int, most: int = 4096) -> list[int]:
+def whole(stretches: list[bytes | int], most: int = 4096) -> list[int]:
     """A repeated int64 field, packed or not, as numbers; WireError beyond `most` bytes."""
-    tag, numbers = bytes([number << 3]), list[int]()
+    numbers = list[int]()
     for stretch in stretches:
         if isinstance(stretch, int):
             numbers.append(signed(stretch))
             continue
         if len(stretch) > most:
             raise WireError("too many numbers")
-        at, unpacked = 0, stretch.startswith(tag)
+        at = 0
         while at < len(stretch):
-            value, at = varint(stretch, at + unpacked)
+            value, at = varint(stretch, at)
             numbers.append(signed(value))
     return numbers
 
@@ -125,9 +125,10 @@ def _varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
-def _run(data: bytes, start: int, at: int, wire: int) -> int:
-    tag = re.escape(data[start:at])
-    match = re.compile(_RUN[wire] % tag, re.DOTALL).match(data, start)
+def _run(data: bytes, start: int, at: int, wire: int) -> tuple[int, bytes]:
+    """The end of a list that stands element by element, each with its tag, and the same list packed."""
+    one = _RUN[wire] % re.escape(data[start:at])
+    match = re.compile(b"(?:%s)++" % one, re.DOTALL).match(data, start)
     if match is None:
         raise WireError("a list is cut off")
-    return match.end()
+    return match.end(), re.sub(one, rb"\1", match[0], flags=re.DOTALL)
