@@ -19,5 +19,6 @@ st.set_page_config(page_title=text("page.title", lang), page_icon=LOGO, layout="
 pages = [
     st.Page("explain.py", title=text("page.explain.name", lang), icon=":material/waterfall_chart:", default=True),
     st.Page("audit.py", title=text("page.audit.name", lang), icon=":material/fact_check:"),
+    st.Page("latency.py", title=text("page.latency.name", lang), icon=":material/timer:"),
 ]
 st.navigation({text("page.title", lang): pages}).run()

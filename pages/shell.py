@@ -43,8 +43,14 @@ def bundle(lang: str) -> StrategyBundle:
 
 
 @st.cache_resource(show_spinner=False)
+def ledger() -> Ledger:
+    """The one ledger of the app."""
+    return Ledger()
+
+
+@st.cache_resource(show_spinner=False)
 def desk() -> Desk:
     """The one desk of the app; its workers hold the models."""
-    opened = Desk(Ledger())
+    opened = Desk(ledger())
     atexit.register(opened.close)
     return opened

@@ -150,3 +150,8 @@ def test_the_curve_is_exact_at_the_promise_and_ends_below_one(ledger):
     assert all(
         np.mean(np.array([*times, 1e9, 1e9]) <= ms) == share for ms, share in zip(curve.ms, curve.share, strict=True)
     )
+
+
+def test_a_method_that_never_answered_has_a_curve_of_nothing(ledger):
+    keep(ledger, answer(5), answer(801, came=False, method="lime"))
+    assert [(c.name, c.count, c.share) for c in curves(ledger)] == [("lime", 1, ()), ("shap", 1, (1.0,))]

@@ -5,7 +5,6 @@ Days are days of UTC.
 """
 
 import math
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.ledger import Ledger, Record
+from workbench.ledger import Database, Ledger, Record
 from workbench.schema import Floats
 from workbench.text import text, words
 
@@ -135,9 +134,7 @@ def summaries(ledger: Ledger, by: Sequence[str] = (), which: Which = ALL) -> lis
     return [_summary(by, group, numbers, picked.get(group, {})) for group, numbers in counted.items()]
 
 
-def _times(
-    database: sqlite3.Connection, listed: str, which: Which
-) -> Iterator[tuple[tuple[Any, ...], Iterator[float]]]:
+def _times(database: Database, listed: str, which: Which) -> Iterator[tuple[tuple[Any, ...], Iterator[float]]]:
     """A group at a time, the milliseconds of the answers that came, ascending."""
     query = f"SELECT elapsed_ms, {listed} {_FROM} AND answered ORDER BY {listed}, elapsed_ms"
     for group, rows in groupby(database.execute(query, which.values), key=lambda row: row[1:]):
@@ -205,21 +202,22 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
 
 def curves(ledger: Ledger, by: str = "method", which: Which = ALL) -> list[Curve]:
     """The distribution of the time to an answer, a curve a group, at the promise itself and at 40 times a decade."""
-    listed, found = COLUMNS[by], []
+    listed = COLUMNS[by]
     with ledger.reading() as database:
-        query = f"SELECT {listed}, count(*) {_FROM} GROUP BY {listed}"
-        counts = dict(database.execute(query, which.values).fetchall())
-        for group, times in _times(database, listed, which):
-            found.append(_curve(str(group[0]), counts[group[0]], times))
-    return found
+        counts = dict(
+            database.execute(f"SELECT {listed}, count(*) {_FROM} GROUP BY 1 ORDER BY 1", which.values).fetchall()
+        )
+        came = {group[0]: _steps(times) for group, times in _times(database, listed, which)}
+    return [_curve(str(name), count, came.get(name, {})) for name, count in counts.items()]
 
 
-def _curve(name: str, count: int, times: Iterator[float]) -> Curve:
-    """Steps of the empirical distribution, thinned: between two points of the grid only the last one is kept."""
-    points: dict[float, int] = {}
-    for rank, ms in enumerate(times, start=1):
-        points[_edge(ms)] = rank
-    return Curve(name, count, tuple(points), tuple(rank / count for rank in points.values()))
+def _steps(times: Iterable[float]) -> dict[float, int]:
+    """The empirical distribution, thinned: how many had come by each time of the grid at which it rises."""
+    return {_edge(ms): rank for rank, ms in enumerate(times, start=1)}
+
+
+def _curve(name: str, count: int, steps: Mapping[float, int]) -> Curve:
+    return Curve(name, count, tuple(steps), tuple(rank / count for rank in steps.values()))
 
 
 def _edge(ms: float) -> float:

@@ -52,6 +52,7 @@ _WHY = {
     sqlite3.SQLITE_NOTADB: "foreign",
 }
 _Row = tuple[str, str, str]
+Database = sqlite3.Connection
 
 
 def home() -> Path:
@@ -163,7 +164,7 @@ class Ledger:
             database.execute(f"PRAGMA user_version = {number}")
             database.execute("COMMIT")
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> Database:
         """The database, made or brought up to date; a foreign one is refused."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         database = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
@@ -175,7 +176,7 @@ class Ledger:
         return database
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[Database]:
         """One state of the ledger, whatever is being written meanwhile; an empty one where there is no file.
 
         Raises BadInputError where the file is none of ours, is damaged, or cannot be read.
@@ -233,7 +234,7 @@ class Ledger:
         return Chain(count, previous, None, max(noted - count, 0), place)
 
 
-def _prepare(database: sqlite3.Connection) -> None:
+def _prepare(database: Database) -> None:
     """Table, triggers, computed columns, index: made where missing."""
     others = database.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('records')"
@@ -255,7 +256,7 @@ def _prepare(database: sqlite3.Connection) -> None:
     database.execute("COMMIT")
 
 
-def _missing(database: sqlite3.Connection) -> list[str]:
+def _missing(database: Database) -> list[str]:
     known = {column[1] for column in database.execute("PRAGMA table_xinfo(records)")}
     return [name for name in _COMPUTED if name not in known]
 

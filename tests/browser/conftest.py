@@ -56,17 +56,22 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory, hostile_bundle, broken_bundle):
+def app_home(tmp_path_factory):
+    """Where the app keeps its ledger."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def app(app_home, hostile_bundle, broken_bundle):
     """The address of the app, opened on the shipped bundles and on two that a stranger sent."""
     address = f"http://127.0.0.1:{(port := free_port())}"
     command = [sys.executable, "-m", "workbench.cli", "app", str(hostile_bundle), str(broken_bundle)]
-    home = tmp_path_factory.mktemp("home")
     with (
-        (home / "app.log").open("w") as log,
+        (app_home / "app.log").open("w") as log,
         subprocess.Popen(
             [*command, "--port", str(port), "--headless"],
             cwd=ROOT,
-            env=os.environ | {"WORKBENCH_HOME": str(home), "PYTHONUNBUFFERED": "1"},
+            env=os.environ | {"WORKBENCH_HOME": str(app_home), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -74,7 +79,7 @@ def app(tmp_path_factory, hostile_bundle, broken_bundle):
         ) as process,
     ):
         told = next((line for line in process.stdout if address in line), None)
-        assert told, (home / "app.log").read_text()
+        assert told, (app_home / "app.log").read_text()
         yield address
         os.killpg(process.pid, signal.SIGTERM)
         process.communicate(timeout=60)  # reads on: Streamlit cannot stop while it cannot say so
