@@ -32,7 +32,7 @@ class Neighbourhood:
     """What is drawn around row (d,) given background (b, d), b >= 1; NaN is missing.
 
     `table` (d, places) holds the equally probable values; the row's own are those from `first` (d,) up to before `end` (d,).
-    `varying` (k,) names the features whose switch can be off.
+    `varying` (k,) names the features whose switch can be off; `deviations` (d, places) says where in its bin a place lies.
     """
 
     def __init__(self, row: Floats, background: Floats) -> None:
@@ -47,6 +47,23 @@ class Neighbourhood:
         self.varying = np.flatnonzero(self.end - self.first < places)
         self._place = np.min_scalar_type(places)
         self._offsets = np.arange(len(row)) * places
+        self.deviations = self._deviations()
+
+    def _deviations(self) -> Floats:
+        """How far each place (d, places) lies from the mean of its side, own bin or all others, a feature's root mean square as unit.
+
+        0 where a value is missing or infinite, so that the mean of each side stays 0.
+        """
+        at, finite = np.arange(self.table.shape[1]), np.isfinite(self.table)
+        deviations = np.where(finite, self.table, 0)
+        own = (at >= self.first[:, None]) & (at < self.end[:, None])
+        for side in (own & finite, ~own & finite):
+            mean = np.where(side, deviations, 0).sum(axis=1) / np.maximum(side.sum(axis=1), 1)
+            deviations -= np.where(side, mean[:, None], 0)
+        with np.errstate(over="ignore"):
+            size = np.sqrt((deviations**2).mean(axis=1, keepdims=True))
+        scaled: Floats = np.divide(deviations, size, out=np.zeros_like(deviations), where=size > 0)
+        return scaled
 
     def _make_own(self, unseen: NDArray[np.bool_], row: Floats) -> None:
         """Give the row's own value the last quarter of the places where its bin is unseen (d,), and thin out the others."""
@@ -57,13 +74,14 @@ class Neighbourhood:
         self.table[unseen, others:] = row[unseen, None]
         self.first[unseen], self.end[unseen] = others, places
 
-    def draw(self, n: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.bool_]]:
-        """Rows (n, d), and the switches (n, k) of the features that vary: whether the row's own bin was drawn."""
-        d, places = self.table.shape
-        at = rng.integers(places, size=(n, d), dtype=self._place)
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.bool_], Floats]:
+        """Rows (n, d), the switches (n, k) of the features that vary: whether the row's own bin was drawn; and deviations (n, d)."""
+        d, most = self.table.shape
+        at = rng.integers(most, size=(n, d), dtype=self._place)
         width = (self.end - self.first).astype(self._place)
         on = at - self.first.astype(self._place) < width  # unsigned: a place below `first` comes round to far above
-        return self.table.ravel().take(at + self._offsets), on[:, self.varying]
+        places = at + self._offsets
+        return self.table.ravel().take(places), on[:, self.varying], self.deviations.ravel().take(places)
 
 
 def quartiles(x: Floats) -> Floats:

@@ -101,13 +101,13 @@ def one_batch(model, row, seed):
 
     near = Neighbourhood(row, X)
     lap("tables")
-    rows, on = near.draw(LIME_DRAWS, rng)
+    rows, on, deviations = near.draw(LIME_DRAWS, rng)
     weights = weight[(~on).sum(axis=1)]
     lap("drawing")
     y = model.predict(rows) - model.predict(row[None])[0]
     lap("predict")
     fit = LocalFit(len(near.varying))
-    fit.add(on, weights, y)
+    fit.add(on, weights, y, deviations)
     lime.stability(fit.coefficients, fit.std_error, rng)
     lap("fit, errors, stability")
     return parts
@@ -160,8 +160,10 @@ def agreement(models):
 def endless(model, row):
     near, fit, rng = Neighbourhood(row, X), LocalFit(FEATURES), np.random.default_rng(10**6)
     for _ in range(ENDLESS // 5000):
-        rows, on = near.draw(5000, rng)
-        fit.add(on, lime.kernel(FEATURES)[(~on).sum(axis=1)], model.predict(rows) - model.predict(row[None])[0])
+        rows, on, deviations = near.draw(5000, rng)
+        fit.add(
+            on, lime.kernel(FEATURES)[(~on).sum(axis=1)], model.predict(rows) - model.predict(row[None])[0], deviations
+        )
     return fit
 
 

@@ -155,6 +155,20 @@ def test_few_draws_aim_at_what_many_come_to():
     assert (np.abs(early.mean(axis=0) - endless(step)) < 4 * early.std(axis=0) / np.sqrt(100)).all()
 
 
+def test_control_variates_sharpen_the_plain_fit_and_leave_its_aim():
+    near, weight = Neighbourhood(ROW, BACKGROUND), lime.kernel(len(ROW))
+    plain, steadied, rng = LocalFit(len(ROW)), LocalFit(len(ROW)), np.random.default_rng(0)
+    for size in (200, 200, 400, 800, 1600):
+        rows, on, deviations = near.draw(size, rng)
+        y = product(rows) - product(ROW[None])[0]
+        plain.add(on, weight[(~on).sum(axis=1)], y, deviations[:, :0])
+        steadied.add(on, weight[(~on).sum(axis=1)], y, deviations)
+    assert (steadied.std_error < 0.8 * plain.std_error).all()
+    apart = np.abs(steadied.coefficients - plain.coefficients)
+    assert (apart < 4 * plain.std_error).all()
+    assert steadied.r2 == pytest.approx(plain.r2, abs=1e-9)
+
+
 def test_stability_foretells_how_far_two_runs_agree():
     slopes = np.linspace(1, 2, 10)
     background = np.random.default_rng(4).normal(size=(300, 10))

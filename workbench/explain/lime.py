@@ -3,7 +3,8 @@
 Ribeiro, Singh and Guestrin (2016), in the form and with the defaults of the lime package: quartile bins, rows drawn as
 `neighbourhood` says, weights √exp(-D²/w²) of the Euclidean distance D between switches with w = 0.75 √d, ridge with α = 1
 (`local_fit`). A value is the coefficient of the row's own bin, the base value the intercept, and their sum is the local model's
-prediction at the row, which is not the model's: `fit_r2` says how far to trust it.
+prediction at the row, which is not the model's: `fit_r2` says how far to trust it. What is estimated is what lime comes to with
+endless draws; control variates (`local_fit`) get there with several times fewer.
 
 All features are fitted (lime's `feature_selection="none"`). lime by default chooses some first and fits those alone; the values
 then depend on the choice, which is another one with each seed.
@@ -52,15 +53,15 @@ def explain(
     near = Neighbourhood(row, background)
     weight = kernel(len(row))
     fit, least = LocalFit(len(near.varying)), max(LEAST_ROWS, ROWS_A_COEFFICIENT * (len(near.varying) + 1))
-    waiting: list[tuple[NDArray[np.bool_], Floats, Floats]] = []
+    waiting: list[tuple[NDArray[np.bool_], Floats, Floats, Floats]] = []
     drawn, size = 0, FIRST_ROWS
     while size > drawn // 1000:  # less would not be seen in the errors
         before = deadline.elapsed_ms()
-        rows, on = near.draw(size, rng)
+        rows, on, deviations = near.draw(size, rng)
         y = model.predict(rows) - here
         if not np.isfinite(y).all():
             raise ModelFailedError(Message("desk.not_finite", {"rows": int((~np.isfinite(y)).sum()), "total": size}))
-        waiting.append((on, weight[(~on).sum(axis=1)], y))
+        waiting.append((on, weight[(~on).sum(axis=1)], y, deviations))
         drawn += size
         if drawn >= least:
             fit.add(*(np.concatenate(part) for part in zip(*waiting, strict=True)))
