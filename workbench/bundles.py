@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,6 +36,16 @@ def _gather(faults: Gathering) -> Iterator[None]:
 def shipped_bundles() -> tuple[str, ...]:
     """The names of the bundles that ship with the package."""
     return tuple(sorted(file.parent.name for file in shipped("datasets").glob(f"*/{FILE}")))
+
+
+def format_of(folder_or_name: str | Path) -> tuple[str, ...]:
+    """The model format that a manifest names, before anything is checked; () where that cannot be told yet."""
+    try:
+        with (_folder(folder_or_name) / FILE).open("rb") as stream:
+            named = tomllib.load(stream)["model"]["format"]
+    except (BadInputError, OSError, ValueError, KeyError, TypeError):
+        return ()
+    return (named,) if named in models.formats() else ()
 
 
 def load_bundle(folder_or_name: str | Path, *, trust_code: bool = False) -> StrategyBundle:

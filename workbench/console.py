@@ -68,8 +68,15 @@ def print_explanation(answer: "Explanation", lang: str) -> None:
         out.print(
             f"{text('cli.base', lang)} {answer.base_values:.6g}  →  {text('cli.prediction', lang)} {answer.prediction:.6g}"
         )
-        said = "cli.method" if answer.exact else "cli.sampled"
-        out.print(text(said, lang, method=answer.method, gap=answer.additivity_gap, samples=answer.samples))
+        said = "cli.method" if answer.exact else "cli.sampled" if answer.fit_r2 is None else "cli.fitted"
+        facts = {
+            "gap": answer.additivity_gap,
+            "samples": answer.samples,
+            "r2": answer.fit_r2,
+            "stability": answer.stability,
+        }
+        why = "" if answer.why is None else say(answer.why, lang)
+        out.print(text(said, lang, method=answer.method, why=why, **facts))
     stages = ", ".join(f"{text(f'chart.stage.{name}', lang)} {ms:.1f}" for name, ms in answer.stages_ms.items())
     kept = (
         "cli.kept" if answer.within_budget else "cli.missed" if answer.elapsed_ms > answer.budget_ms else "cli.nothing"

@@ -45,23 +45,43 @@ class Ticket:
     def __init__(self) -> None:
         self.latest: Explanation | None = None
         self.error: Exception | None = None
-        self._cancelled, self._done = Cancelled(), threading.Event()
+        self.cancelled = Cancelled()
+        self._came, self._done = threading.Event(), threading.Event()
 
     @property
     def done(self) -> bool:
         """Whether `latest` will not get any better."""
         return self._done.is_set()
 
-    def wait(self, timeout_s: float | None = None) -> Explanation | None:
-        """The best answer after at most `timeout_s` seconds. Raises what `Desk.explain` raises."""
-        self._done.wait(timeout_s)
-        if self.error is not None:
-            raise self.error
+    def first(self) -> Explanation:
+        """Wait for an answer, however early. Raises what went wrong, where something did."""
+        self._came.wait()
+        return self._answer()
+
+    def last(self) -> Explanation:
+        """Wait until no better answer will come. Raises what went wrong, where something did."""
+        self._done.wait()
+        return self._answer()
+
+    def _answer(self) -> Explanation:
+        if self.latest is None:
+            raise self.error or RuntimeError("an answer that never came")
         return self.latest
+
+    def show(self, answer: Explanation) -> None:
+        """Take in an answer that is better than the last."""
+        self.latest = answer
+        self._came.set()
+
+    def end(self, error: Exception | None = None) -> None:
+        """No better answer will come."""
+        self.error = error
+        self._done.set()
+        self._came.set()
 
     def cancel(self) -> None:
         """Nobody waits for this any more: it leaves the line, or its worker turns to the next as soon as it can."""
-        self._cancelled.set()
+        self.cancelled.set()
 
 
 class Desk:
@@ -139,16 +159,12 @@ class Desk:
         """
         request, ticket = self._request(bundle, at, entity, method, budget_ms=budget_ms, seed=seed), Ticket()
 
-        def show(answer: Explanation) -> None:
-            ticket.latest = answer
-
         def work() -> None:
             try:
-                ticket.latest = self._see_through(request, ticket._cancelled, caller or ticket, show)  # noqa: SLF001 - its own ticket
+                ticket.show(self._see_through(request, ticket.cancelled, caller or ticket, ticket.show))
+                ticket.end()
             except Exception as error:  # noqa: BLE001 - whoever waits is told
-                ticket.error = error
-            finally:
-                ticket._done.set()  # noqa: SLF001
+                ticket.end(error)
 
         threading.Thread(target=work, daemon=True).start()
         return ticket

@@ -3,6 +3,7 @@
 import math
 from datetime import date
 from typing import Literal
+from uuid import uuid4
 
 import pandas as pd
 import streamlit as st
@@ -14,12 +15,13 @@ from workbench.charts import theme
 from workbench.charts.budget import verdict
 from workbench.charts.waterfall import UNITS, feature_label
 from workbench.decision import live_model, locate, spoken_time
-from workbench.desk import Desk
+from workbench.desk import Desk, Ticket
 from workbench.schema import Explanation, StrategyBundle
 from workbench.text import say, text
 
 SCALED = {"return": 100.0, "probability": 100.0}
 TABLE_HEIGHT, TABLE_ROWS = 420, 12
+REFRESH_S = 0.2
 Question = tuple[pd.Timestamp, str | None, str]
 
 
@@ -73,15 +75,21 @@ def _asked_day(days: pd.DatetimeIndex) -> date:
     return asked if first <= asked <= last else last
 
 
-def ask(desk: Desk, bundle: StrategyBundle, question: Question, lang: str) -> Explanation:
-    """The answer; a question that was just answered is not put again, so that its figures stand still."""
-    put = (bundle.bundle_sha256, *question)
-    if st.session_state.get("question") != put:
+def ask(desk: Desk, bundle: StrategyBundle, question: Question, lang: str) -> Ticket:
+    """The answer under way, with its first estimate there; a question that was just put is not put again, so that figures stand still.
+
+    Whoever turns to another decision does not wait for the last one any more.
+    """
+    put, before = (bundle.bundle_sha256, *question), st.session_state.get("ticket")
+    if before is None or st.session_state["question"] != put:
+        if before is not None:
+            before.cancel()
         with st.spinner(text("page.explain.asking", lang)):
-            st.session_state["answer"] = desk.explain(bundle, *question)
-        st.session_state["question"] = put
-    answer: Explanation = st.session_state["answer"]
-    return answer
+            ticket = desk.ask(bundle, *question, caller=st.session_state.setdefault("caller", uuid4().hex))
+            ticket.first()
+        st.session_state["ticket"], st.session_state["question"] = ticket, put
+    asked: Ticket = st.session_state["ticket"]
+    return asked
 
 
 def headline(answer: Explanation, bundle: StrategyBundle, lang: str) -> None:
@@ -105,16 +113,21 @@ def headline(answer: Explanation, bundle: StrategyBundle, lang: str) -> None:
 
 
 def kind(answer: Explanation) -> str:
-    """How far the answer may be relied on, in a word: none, cut, exact or sampled."""
+    """How far the answer may be relied on, in a word: none, cut, exact, fitted or sampled."""
     if not len(answer.values):
         return "none"
     if not answer.complete:
         return "cut"
+    if answer.fit_r2 is not None:
+        return "fitted"
     return "exact" if answer.exact else "sampled"
 
 
-def cautions(answer: Explanation, lang: str) -> None:
+def cautions(answer: Explanation, lang: str, *, under_way: bool) -> None:
     """Every reason not to rely on the answer, in words."""
+    if under_way:
+        st.info(text("page.explain.refining", lang, samples=answer.samples or 0), icon=":material/autorenew:")
+        return
     if not answer.within_budget:
         st.error(plain(verdict(answer, lang)), icon=":material/timer_off:")
     if answer.reason is not None:
@@ -174,8 +187,18 @@ def provenance(answer: Explanation, bundle: StrategyBundle, lang: str) -> None:
             "panel_sha256": answer.panel_sha256,
             "bundle_sha256": bundle.bundle_sha256,
             "method": f"{answer.method} (asked: {answer.asked})",
+            "why": "–" if answer.why is None else say(answer.why, lang),
+            "background": _background(answer),
+            "samples": "–" if answer.samples is None else answer.samples,
+            "fit_r2": "–" if answer.fit_r2 is None else f"{answer.fit_r2:.3f}",
+            "stability": "–" if answer.stability is None else f"{answer.stability:.2f}",
             "seed": answer.seed,
             "additivity_gap": gap,
             "versions": ", ".join(f"{k} {v}" for k, v in answer.versions.items()),
         }
         st.code("\n".join(f"{name:<15}{value}" for name, value in lines.items()), language=None, wrap_lines=True)
+
+
+def _background(answer: Explanation) -> str:
+    facts = answer.background
+    return "{rows} / {of}, {first} – {last}".format(**facts) if facts else "–"

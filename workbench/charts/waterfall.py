@@ -16,7 +16,6 @@ from workbench.text import say, text
 Labels = Mapping[str, FeatureSection]
 SHOWN = 9
 Z95 = 1.959964
-REMAINDER = 1e-6
 UNITS: Mapping[str | None, str] = {
     "percent": "percent",
     "percentage points": "percentage_points",
@@ -73,7 +72,7 @@ def staircase(explanation: Explanation, lang: str, labels: Labels | None = None)
         steps.append(Step(text("chart.waterfall.others", lang, n=len(others)), here, here + value, error, "feature"))
         here += value
     last = here if explanation.prediction is None else explanation.prediction
-    if abs(last - here) > REMAINDER * max(abs(last), abs(here), float(abs(explanation.values).max())):
+    if explanation.fit_r2 is not None:  # all others add up, as far as their library's arithmetic goes
         steps.append(Step(text("chart.waterfall.remainder", lang), here, last, 0.0, "remainder"))
     steps.append(Step(text("chart.waterfall.prediction", lang), last, last, 0.0, "level"))
     names = theme.unique([step.label for step in steps])

@@ -53,7 +53,7 @@ def audited(
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from workbench.audit import audit
-    from workbench.bundles import load_bundle
+    from workbench.bundles import format_of, load_bundle
     from workbench.desk import Desk
     from workbench.ledger import Ledger
 

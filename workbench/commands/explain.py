@@ -20,7 +20,7 @@ def command(
     trust_code: Trust = False,
 ) -> None:
     """Explain one decision inside its time budget."""
-    from workbench.bundles import load_bundle
+    from workbench.bundles import format_of, load_bundle
     from workbench.desk import Desk
     from workbench.ledger import Ledger
 

@@ -22,7 +22,7 @@ def command(
     trust_code: Trust = False,
 ) -> None:
     """Write a chart ready for a blog, with its alt text and provenance."""
-    from workbench.bundles import load_bundle
+    from workbench.bundles import format_of, load_bundle
     from workbench.desk import Desk
     from workbench.snapshot import needs, write_snapshot
 
@@ -30,7 +30,7 @@ def command(
     if needed == "report":
         found, report = audited(bundle, lang, seed=seed, trust_code=trust_code, only=chart)
     else:
-        with Desk() as desk:
+        with Desk(formats=format_of(bundle)) as desk:
             found = load_bundle(bundle, trust_code=trust_code)
             answer = desk.explain(found, at, entity, seed=seed) if needed == "explanation" else None
     write_snapshot(chart, found, file, lang.value, explanation=answer, report=report)

@@ -154,7 +154,7 @@ class Strata:
         unseen = (1 - share) * among / strata
         noise = share * _doubted(within, repeated) * np.mean(1 / count) / strata
         freedom = (unseen + noise) ** 2 / np.maximum(unseen**2 / apart + 2 * noise**2 / repeated, 1e-300)
-        return np.sqrt(unseen + noise) * _student(np.maximum(freedom, 1.0))
+        return np.asarray(np.sqrt(unseen + noise) * _student(np.maximum(freedom, 1.0)))
 
 
 def _doubted(variance: Floats, draws: int) -> Floats:
