@@ -42,11 +42,14 @@ def read(data: bytes, table: Table) -> Found:
         name = table[number].name
         if found[name] and not table[number].many:
             raise WireError(f"{name} twice")
-        found[name].append(value)
+        if isinstance(value, list):
+            found[name] += value
+        else:
+            found[name].append(value)
     return found
 
 
-def fields(data: bytes, table: Table) -> Iterator[tuple[int, bytes, bytes | int]]:
+def fields(data: bytes, table: Table) -> Iterator[tuple[int, bytes, bytes | int | list[bytes]]]:
     """Each field's number, its own bytes with the tag, and its value."""
     at, end = 0, len(data)
     while at < end:
@@ -57,8 +60,8 @@ def fields(data: bytes, table: Table) -> Iterator[tuple[int, bytes, bytes | int]
         if known is None:
             raise WireError(f"field {number}")
         if known.run and wire == known.wire:
-            at, packed = _run(data, start, at, wire)
-            yield number, data[start:at], packed
+            at, several = _texts(data, start, at) if wire == BYTES else _run(data, start, at, wire)
+            yield number, data[start:at], several
             continue
         if wire not in {known.wire, BYTES} or (wire != known.wire and not known.many):
             raise WireError(known.name)
@@ -123,6 +126,18 @@ def _varint(value: int) -> bytes:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     return bytes([*out, value])
+
+
+def _texts(data: bytes, start: int, at: int) -> tuple[int, list[bytes]]:
+    """The end of a list of texts, and the texts."""
+    tag, texts, end = data[start:at], list[bytes](), start
+    while data.startswith(tag, end):
+        size, at = varint(data, end + len(tag))
+        if size > len(data) - at:
+            raise WireError("a list is cut off")
+        end = at + size
+        texts.append(data[at:end])
+    return end, texts
 
 
 def _run(data: bytes, start: int, at: int, wire: int) -> tuple[int, bytes]:

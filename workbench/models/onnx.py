@@ -120,7 +120,7 @@ def _session(content: bytes) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+    options.enable_mem_pattern = False  # it keeps a plan for each number of rows that it meets
     options.log_severity_level = SILENT
     with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty):
         return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
