@@ -60,7 +60,10 @@ def audited(
     ledger = Ledger()
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     quiet = not console.err.is_terminal
-    with Desk(ledger) as desk, Progress(*columns, console=console.err, transient=True, disable=quiet) as bar:
+    with (
+        Desk(ledger, formats=format_of(bundle)) as desk,
+        Progress(*columns, console=console.err, transient=True, disable=quiet) as bar,
+    ):
         found = load_bundle(bundle, trust_code=trust_code)
         task = bar.add_task(found.name)
 

@@ -46,7 +46,10 @@ def _measured(asked: "Scope", lang: str) -> "list[Timing]":
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     quiet = not console.err.is_terminal
-    with Desk() as desk, Progress(*columns, console=console.err, transient=True, disable=quiet) as bar:
+    with (
+        Desk(formats=("lightgbm", "python")) as desk,
+        Progress(*columns, console=console.err, transient=True, disable=quiet) as bar,
+    ):
         line = bar.add_task(text("bench.begins", lang))
 
         def step(name: str, done: int, total: int) -> None:

@@ -25,7 +25,7 @@ def command(
     from workbench.ledger import Ledger
 
     ledger = Ledger()
-    with Desk(ledger) as desk:  # its libraries load while the bundle is read
+    with Desk(ledger, formats=format_of(bundle)) as desk:  # its libraries load while the bundle is read
         found = load_bundle(bundle, trust_code=trust_code)
         answer = desk.explain(found, at, entity, method, budget_ms=budget_ms, seed=seed)
     if json_file:

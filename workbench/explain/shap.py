@@ -158,7 +158,7 @@ class Strata:
 
 
 def _doubted(variance: Floats, draws: int) -> Floats:
-    return variance + DOUBT * variance.mean() / draws
+    return np.asarray(variance + DOUBT * variance.mean() / draws)
 
 
 def _student(freedom: Floats) -> Floats:
