@@ -119,7 +119,7 @@ def test_the_machine_is_named():
 
 def test_the_command(capsys, monkeypatch, desk):
     monkeypatch.setattr(measuring, "QUICK", SMALL)
-    monkeypatch.setattr("workbench.desk.Desk", lambda: nullcontext(desk))
+    monkeypatch.setattr("workbench.desk.Desk", lambda **_: nullcontext(desk))
     run = partial(cli.app, args=["bench", "--quick", "--budget-ms", "60", "--seed", "1"])
     assert cli._guard(run, debug=False, lang="en") == 0
     shown = capsys.readouterr()

@@ -13,7 +13,10 @@ import pytest
 import xgboost
 from builders import FEATURES, HORIZON, MANIFEST, model_text, panel_table, returns_table
 from onnx import TensorProto, helper, save
-from sklearn.linear_model import Ridge
+from sklearn.ensemble import IsolationForest
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from skops.io import dump
 
 from workbench import cli, models
@@ -266,6 +269,22 @@ def test_a_label_of_noughts_and_ones_is_a_classification(start):
     binary = model_text(objective="binary")
     made = start(lambda t: t.assign(target=(t["target"] > 0) * 1.0), model=binary)
     assert guessed(made, "model", "task") == ("classification", "task_model")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "task"),
+    [
+        (Ridge(), "regression"),
+        (LogisticRegression(), "classification"),
+        (make_pipeline(StandardScaler(), IsolationForest(5)), "anomaly"),
+    ],
+)
+def test_the_estimator_tells_the_task(tmp_path, estimator, task):
+    dump(estimator.fit(X, Y > 0), tmp_path / "m.skops")
+    panel_table().to_csv(tmp_path / "p.csv", index=False)
+    made = begin(tmp_path / "m.skops", tmp_path / "p.csv", tmp_path / "out")
+    assert guessed(made, "model", "task") == (task, "task_model")
+    assert made.faults == ()
 
 
 def test_names_that_differ_in_case_are_told_and_not_matched(start):

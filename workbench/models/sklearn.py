@@ -40,6 +40,12 @@ def inspect(path: Path) -> tuple[str, ...]:
     return skops_checks.check(path).features
 
 
+def task(path: Path) -> str:
+    """What the estimator that predicts is for: `regression`, `classification` or `anomaly`."""
+    role = skops_checks.check(path).role
+    return {"regressor": "regression", "classifier": "classification"}.get(role, role)
+
+
 def notes(path: Path) -> tuple[Message, ...]:
     """Sentences to show beside an accepted file: that another version of the library saved it."""
     return skops_checks.notes(path)
