@@ -208,7 +208,7 @@ def main():
     lines = [
         "# LIME, measured beside the lime package",
         "",
-        f"`python tests/bench/lime.py`, {machine}; {libraries}; one thread.",
+        f"`python tests/bench/lime.py`, {machine}; {libraries}; one thread, load average {os.getloadavg()[1]:.1f}.",
         "",
     ]
     for part in (speed, agreement, honesty):
