@@ -276,7 +276,7 @@ def test_a_label_of_noughts_and_ones_is_a_classification(start):
     [
         (Ridge(), "regression"),
         (LogisticRegression(), "classification"),
-        (make_pipeline(StandardScaler(), IsolationForest(5)), "anomaly"),
+        (make_pipeline(StandardScaler(), IsolationForest(n_estimators=5)), "anomaly"),
     ],
 )
 def test_the_estimator_tells_the_task(tmp_path, estimator, task):
