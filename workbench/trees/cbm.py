@@ -5,6 +5,7 @@ declares. Every offset is held against the file before it is followed; of the ta
 takes on trust.
 """
 
+import json
 import struct
 from collections import Counter
 from dataclasses import dataclass
@@ -21,11 +22,13 @@ LARGEST_MB = 256
 MOST_FEATURES = 100_000
 DEEPEST = 16  # the library's own bound for symmetric trees
 # Fields of the tables, by their number in the declaration.
-FORMAT, TREES = 0, 1
+FORMAT, TREES, FACTS = 0, 1, 2
+KEY, VALUE = 0, 1
 DIMENSION, SPLITS, DEPTHS, STARTS, CATEGORICAL, FLOAT = range(6)
 LEAVES, WEIGHTS, STEPS, LEAF_OF_NODE, TEXTS, BINS, EMBEDDINGS = 8, 9, 10, 11, 12, 17, 18
 HAS_GAPS, FLAT_INDEX, BORDERS, NAME = 0, 2, 3, 4
 BORDERS_A_BIN = 254
+DOCUMENTS = {"params", "training", "output_options"}
 
 Table = dict[int, int]
 
@@ -59,7 +62,7 @@ def read_cbm(path: Path) -> CatBoostFile:
         if buffer.number("<I", 0) > buffer.size or struct.unpack("<I", content[4:8])[0] > buffer.size:
             raise BadInputError([Fault("fault.model.cut", file)])
         return _checked(file, content, buffer)
-    except (struct.error, ValueError, KeyError):
+    except (struct.error, ValueError, KeyError, RecursionError):
         raise _bad(file, "damaged", None) from None
 
 
@@ -71,6 +74,10 @@ def _checked(file: str, content: bytes, buffer: "_Buffer") -> CatBoostFile:
     root = buffer.table(0)
     if buffer.text(root[FORMAT]) != "FlabuffersModel_v1" or TREES not in root:
         raise ValueError
+    for fact in buffer.tables(root, FACTS):  # the library's Python part reads them as it loads
+        key, value = buffer.text(fact[KEY]), buffer.text(fact[VALUE])
+        if key in DOCUMENTS:
+            json.loads(value)
     trees = buffer.table(root[TREES])
     for field, kind in ((CATEGORICAL, "categorical"), (TEXTS, "text"), (EMBEDDINGS, "embedding")):
         if len(buffer.tables(trees, field)):
