@@ -101,9 +101,8 @@ class Ledger:
         self._lost = 0
         self._error: sqlite3.Error | OSError | None = None
         self._door, self._disk = threading.Lock(), threading.Lock()
-        self._writer = ThreadPoolExecutor(
-            1, thread_name_prefix="ledger"
-        )  # joined when the program ends, Ctrl-C included
+        # Python waits for it at the program's end, Ctrl-C included.
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
 
     def append(self, kind: str, body: Mapping[str, Any]) -> None:
         """Hand over a record; never waits for the disk and never fails. What is no JSON becomes null or text."""
@@ -114,7 +113,10 @@ class Ledger:
             if len(self._waiting) >= MOST_WAITING:
                 self._lost += 1
                 return
+            called = bool(self._waiting) and self._error is None  # a writer is on its way to what waits
             self._waiting.append(row)
+        if called:
+            return
         with suppress(RuntimeError):  # the program is ending: `flush` writes it
             self._writer.submit(self._drain)
 
@@ -144,7 +146,7 @@ class Ledger:
                     with self._door:
                         self._waiting.extendleft(reversed(batch))
                         self._lost += lost
-                    self._error = error
+                        self._error = error
                     return
             self._error = None
 
