@@ -146,4 +146,4 @@ def _run(data: bytes, start: int, at: int, wire: int) -> tuple[int, bytes]:
     match = re.compile(b"(?:%s)++" % one, re.DOTALL).match(data, start)
     if match is None:
         raise WireError("a list is cut off")
-    return match.end(), re.sub(one, rb"\1", match[0], flags=re.DOTALL)
+    return match.end(), b"".join(re.findall(one, match[0], re.DOTALL))
