@@ -131,10 +131,11 @@ class _Forest:
         self._each("number", alive & ~(np.isfinite(cover) & (cover >= 0)), "sum_hessian")
         self._each("number", inner & (cover == 0), "sum_hessian")
         self._each(
-            "range", inner & ((feature < 0) | (feature >= self.width)), "split_indices", low=0, high=self.width - 1
+            "range", alive & ((feature < 0) | (feature >= self.width)), "split_indices", low=0, high=self.width - 1
         )
         for key in ("default_left", "split_type"):
             self._each("range", self.flat[key] > 1, key, low=0, high=1)
+        self._each("range", self.deleted & (self.flat["default_left"] != 1), "default_left", low=1, high=1)
         last = self.sizes[self.tree_of] - 1
         parent = self.flat["parents"]  # the library follows those of deleted nodes too
         self._each("parents", (self.own > 0) & ((parent < 0) | (parent > last)), "parents")
