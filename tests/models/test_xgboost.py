@@ -219,7 +219,7 @@ def node(key, at, value, tree=1):
         (node("parents", 2, 1), ("parents", "[1].parents[2]")),
         (node("split_indices", 0, 4), ("range", "[1].split_indices[0]")),
         (node("split_indices", 0, -1), ("range", "[1].split_indices[0]")),
-        (node("split_indices", 0, 2**31 - 1), ("parents", "[1].parents[0]")),
+        (node("split_indices", 0, 2**31 - 1), ("range", "[1].default_left[0]")),
         (node("split_conditions", -1, float("nan")), ("number", "[1].split_conditions[14]")),
         (node("split_conditions", -1, 1e39), ("number", "[1].split_conditions[14]")),
         (node("sum_hessian", 0, 0), ("number", "[1].sum_hessian[0]")),
