@@ -9,7 +9,7 @@ import lightgbm
 import numpy as np
 import pytest
 
-from workbench import cli
+from workbench import cli, explain
 from workbench.bench import measure as measuring
 from workbench.bench.measure import Scope, Timing, machine, measure
 from workbench.bench.specimens import FULL, Specimen, forest_text, write_bundle
@@ -76,13 +76,19 @@ def test_timings_hold_together(desk):
 class Stub:
     """A desk whose answers are known: `values` at the asked budget, the same and 1 more for each at a longer one."""
 
-    def __init__(self, values, exact=False, load=0.0):
+    def __init__(self, values, exact=False, load=0.0, silent_at=0):
         self.values, self.exact, self.load = np.array(values, float), exact, load
+        self.asked, self.silent_at = 0, silent_at
 
     def explain(self, *_, method, budget_ms, record, **__):
         assert record is False
+        self.asked += 1
         if method != "shap":
             return SimpleNamespace(reason=Message("desk.not_applicable"), stages_ms={})
+        if self.asked == self.silent_at:
+            return SimpleNamespace(
+                values=np.empty(0), exact=False, samples=None, reason=Message("desk.deadline"), stages_ms={}
+            )
         values = self.values if budget_ms == TINY.budget_ms else self.values + np.arange(len(self.values))
         facts = {"samples": None if self.exact else 7, "reason": None, "stages_ms": {"load": self.load}}
         return SimpleNamespace(values=values, exact=self.exact, **facts)
@@ -97,6 +103,11 @@ def test_the_error_is_the_distance_from_a_longer_run():
 def test_exact_values_have_no_error():
     (timing,) = measure(Scope(SMALL[:1], 60, 0), Stub([1, 2], exact=True))
     assert (timing.error, timing.within_budget, timing.samples) == (0.0, 1.0, None)
+
+
+def test_an_exact_method_that_is_late_once_is_exact_and_late():
+    (timing,) = measure(Scope(SMALL[:1], 60, 0), Stub([1, 2], exact=True, silent_at=len(explain.methods()) + 1))
+    assert (timing.exact, timing.error, timing.within_budget) == (True, 0.0, 0.8)
 
 
 def test_what_gives_nothing_is_never_within_budget():
