@@ -182,6 +182,7 @@ class Wanted:
     gaps: bool = True
     low: float = -np.inf
     high: float = np.inf
+    binary: bool = False
     choices: tuple[str, ...] = ()
 
 
@@ -211,8 +212,8 @@ _VINTAGES = {
 _DECISIONS = {
     "predicted": Wanted("number", gaps=False, low=0, high=1),
     "latency_ms": Wanted("number", gaps=False, low=0),
-    "adopted": Wanted("number", gaps=False, low=0, high=1),
-    "outcome": Wanted("number", low=0, high=1),
+    "adopted": Wanted("number", gaps=False, binary=True),
+    "outcome": Wanted("number", binary=True),
 }
 
 
@@ -254,6 +255,8 @@ def _column(sheet: Sheet, name: str, key: str, want: Wanted) -> object:
         outside = (values < want.low) | (values > want.high)
         if outside.any():
             sheet.refuse(name, "outside", outside, low=want.low, high=want.high)
+        if want.binary and name in sheet.names:
+            sheet.refuse(name, "not_binary", np.isfinite(values) & ~np.isin(values, (0, 1)))
         return values
     if want.read == "time":
         return sheet.times(name, key, missing=want.gaps)
