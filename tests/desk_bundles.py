@@ -41,6 +41,16 @@ def eats(f):
 def wrong_shape(f):
     return [[1.0]]
 
+kept = []
+
+def leaks(f):
+    kept.append(b"x" * (300 << 20))
+    return product(f)
+
+def takes_long(f):
+    time.sleep(0.005)
+    return (f["a"] * f["b"] * f["c"] + f["d"] ** 2 * f["a"]).to_numpy()
+
 def forks(f):
     if os.fork() == 0:
         time.sleep(30)

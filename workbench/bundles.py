@@ -63,8 +63,8 @@ def load_bundle(folder_or_name: str | Path, *, trust_code: bool = False) -> Stra
         with _gather(faults):
             paths[name] = _safe_path(folder, name, key)
     moments = _moments(manifest, faults)
-    names = _models_features(manifest, paths, faults, trust_code=trust_code)
     shelf, notes = Shelf(paths), list[Message]()
+    names = _models_features(manifest, paths, faults, notes, trust_code=trust_code)
     panel = _panel(manifest, shelf, names, faults, notes)
     returns = _returns(manifest, shelf, faults, notes)
     tables = _tables(manifest, shelf, returns, faults, notes)
@@ -143,9 +143,9 @@ def _moment(value: Moment) -> pd.Timestamp | None:
 
 
 def _models_features(
-    manifest: Manifest, paths: Mapping[str, Path], faults: Gathering, *, trust_code: bool
+    manifest: Manifest, paths: Mapping[str, Path], faults: Gathering, notes: list[Message], *, trust_code: bool
 ) -> tuple[str, ...] | None:
-    """Check every model file; the current model's feature names, () if it has none, None if it cannot be known."""
+    """Check every model file, and note what a reader should know of it; the current model's feature names, () if it has none, None if it cannot be known."""
     model, known = manifest.model, models.formats()
     if model.format == "python" and not trust_code:
         faults.append(Fault("fault.model.untrusted", FILE, "model.format"))
@@ -154,14 +154,15 @@ def _models_features(
         values = {"format": model.format, "known": ", ".join(known)}
         faults.append(Fault("fault.model.format", FILE, "model.format", values=values))
         return None
-    inspect = models.find(model.format).inspect
+    module = models.find(model.format)
     names: dict[str, tuple[str, ...]] = {}
     current = model.file if model.format != "python" else code_file(model.entry or ":")
     for name in dict.fromkeys([current, *(refit.file for refit in model.refits)]):
         if name in paths:
             try:
                 refuse_pickled_model(paths[str(name)], str(name))
-                names[str(name)] = inspect(paths[str(name)])
+                names[str(name)] = module.inspect(paths[str(name)])
+                notes += getattr(module, "notes", lambda _: ())(paths[str(name)])
             except BadInputError as error:
                 faults += [replace(fault, file=str(name)) for fault in error.faults]
     for name, theirs in names.items():

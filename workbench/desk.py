@@ -29,6 +29,7 @@ from workbench.schema import (
 )
 from workbench.supervisor import ModelRaisedError, WorkerGoneError
 from workbench.text import words
+from workbench.ticket import Ticket
 from workbench.wire import Arrays, Head
 
 BATCH_MS = 600_000
@@ -37,51 +38,6 @@ BATCH_ROWS = 1000
 RETURN_SHARE, RETURN_MS = 0.05, 20.0
 # How much of a newly measured cost goes into what the desk remembers.
 LEARNING = 0.3
-
-
-class Ticket:
-    """A question that was put. `latest` is the best answer so far (None before the first), `done` whether it is the last."""
-
-    def __init__(self) -> None:
-        self.latest: Explanation | None = None
-        self.error: Exception | None = None
-        self.cancelled = Cancelled()
-        self._came, self._done = threading.Event(), threading.Event()
-
-    @property
-    def done(self) -> bool:
-        """Whether `latest` will not get any better."""
-        return self._done.is_set()
-
-    def first(self) -> Explanation:
-        """Wait for an answer, however early. Raises what went wrong, where something did."""
-        self._came.wait()
-        return self._answer()
-
-    def last(self) -> Explanation:
-        """Wait until no better answer will come. Raises what went wrong, where something did."""
-        self._done.wait()
-        return self._answer()
-
-    def _answer(self) -> Explanation:
-        if self.latest is None:
-            raise self.error or RuntimeError("an answer that never came")
-        return self.latest
-
-    def show(self, answer: Explanation) -> None:
-        """Take in an answer that is better than the last."""
-        self.latest = answer
-        self._came.set()
-
-    def end(self, error: Exception | None = None) -> None:
-        """No better answer will come."""
-        self.error = error
-        self._done.set()
-        self._came.set()
-
-    def cancel(self) -> None:
-        """Nobody waits for this any more: it leaves the line, or its worker turns to the next as soon as it can."""
-        self.cancelled.set()
 
 
 class Desk:
@@ -218,7 +174,8 @@ class Desk:
     ) -> None:
         """Queue, load if need be, ask; `request` keeps the best that came, even when an error ends it."""
         deadline, model = request.deadline, request.model
-        with self._posts.turn(request.bundle, "live", deadline.left_ms(), caller, cancelled) as post:
+        margin = min(RETURN_MS, RETURN_SHARE * deadline.ms)  # whose turn comes later than this gets no answer any more
+        with self._posts.turn(request.bundle, "live", deadline.left_ms() - margin, caller, cancelled) as post:
             request.stages["queue"] = deadline.elapsed_ms()
             try:
                 worker, card = self._posts.ready(post, model)
@@ -229,7 +186,7 @@ class Desk:
                 return
             arrays = request.arrays()
             left = max(deadline.left_ms() + request.stages["load"], 1.0)
-            own = max(left - min(RETURN_MS, RETURN_SHARE * deadline.ms), 1.0)
+            own = max(left - margin, 1.0)
             head = {"op": "explain", "model": model.sha256, "method": request.method, "seed": request.seed}
 
             def enough() -> bool:
@@ -239,6 +196,7 @@ class Desk:
                     request.reason = Message("desk.shared", {"waiting": waiting})
                 return cancelled.is_set or request.reason is not None
 
+            request.stages["compute"] = 0.0
             for reply, numbers in worker.ask(head | {"budget_ms": own}, arrays, left, enough):
                 request.note(reply, numbers)
                 if show is not None and request.estimate is not None:

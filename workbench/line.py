@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Hashable
 
-LONGEST = 32
+LONGEST = 16
 
 
 class LineFullError(Exception):

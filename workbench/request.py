@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Request:
     background: decision.Background | None = None
     stages: dict[str, float] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def model(self) -> ModelFile:
         """The model that was live at the decision."""
         return decision.live_model(self.bundle, self.position)
@@ -100,7 +101,7 @@ class Request:
             return None, Message("desk.no_prediction", {"file": self.model.name}), None
         if estimate is None or gap is None:
             return None, self.reason, gap
-        line = self.card.get("precision", ADDITIVITY_LINE)
+        line = self.card.get("precision", ADDITIVITY_LINE) * (1 + abs(self.prediction or 0.0) / (self.spread or 1.0))
         if estimate.fit_r2 is None and not gap <= line:
             return None, Message("desk.not_additive", {"gap": gap, "line": line}), gap
         if estimate.settled or not self.ended:
@@ -150,10 +151,14 @@ class Request:
 
     def _stages(self) -> tuple[Mapping[str, float], float]:
         """Milliseconds by stage, and the elapsed time without loading, which is shown but not counted."""
-        load, compute = self.stages.get("load", 0.0), self.stages.get("compute", 0.0)
+        load = self.stages.get("load", 0.0)
         elapsed = self.deadline.elapsed_ms() - load
         wait = self.stages.get("queue", elapsed)
-        rest = max(elapsed - wait - compute, 0.0)
+        rest = max(elapsed - wait, 0.0)
+        compute = min(self.stages.get("compute", 0.0), rest)
+        if self.estimate is None and "compute" in self.stages:  # asked, and nothing came
+            compute = rest
+        rest -= compute
         return {"queue": wait, "load": load, "compute": compute, "return": rest}, elapsed
 
     def _warnings(self, estimate: Estimate | None) -> tuple[Message, ...]:

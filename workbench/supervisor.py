@@ -71,10 +71,10 @@ class WorkerProcess:
             send(self._sock, head, arrays)
             while True:
                 reply, numbers = receive(self._sock, max(deadline.left_ms(), 0))
-                if "error" in reply:
-                    raise ModelRaisedError(reply["error"])
-                if "done" in reply:
-                    self._retire_if_large(reply["rss_mb"])
+                if "error" in reply or "done" in reply:
+                    self._retire_if_large(reply)
+                    if "error" in reply:
+                        raise ModelRaisedError(reply["error"])
                     return
                 yield reply, numbers
                 if enough():
@@ -98,9 +98,9 @@ class WorkerProcess:
         except (TimeoutError, PeerGoneError, TornMessageError, OSError):
             self.kill()
 
-    def _retire_if_large(self, rss_mb: float) -> None:
+    def _retire_if_large(self, last: Head) -> None:
         """A model that leaks starts again in a fresh worker before it is in anybody's way."""
-        if rss_mb > RETIRE_MB:
+        if last["rss_mb"] > RETIRE_MB or last.get("error", {}).get("kind") == "MemoryError":
             self.kill()
 
     def kill(self) -> None:

@@ -66,15 +66,19 @@ class Worker:
                     send(self.sock, *reply)
                     if self._enough():
                         break
-                send(
-                    self.sock, {"done": True, "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / RSS_PER_MB}
-                )
+                self._end({"done": True})
             except PeerGoneError:
                 return
             except ModelFailedError as failed:
-                send(self.sock, {"error": {"key": failed.message.key, "values": dict(failed.message.values)}})
+                self._end({"error": {"key": failed.message.key, "values": dict(failed.message.values)}})
             except Exception as error:  # noqa: BLE001 - a model may raise anything
-                send(self.sock, {"error": {"kind": type(error).__name__, "text": str(error)[:2000]}})
+                self._end({"error": {"kind": type(error).__name__, "text": str(error)[:2000]}})
+
+    def _end(self, last: Head) -> None:
+        """The last reply to a request, with how large this process has become."""
+        size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / RSS_PER_MB
+        with contextlib.suppress(PeerGoneError):  # the next request will not come either
+            send(self.sock, last | {"rss_mb": size})
 
     def _enough(self) -> bool:
         """Whether the desk has said anything while its request is being answered: only one word is expected then."""

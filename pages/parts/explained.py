@@ -15,9 +15,10 @@ from workbench.charts import theme
 from workbench.charts.budget import verdict
 from workbench.charts.waterfall import UNITS, feature_label
 from workbench.decision import live_model, locate, spoken_time
-from workbench.desk import Desk, Ticket
+from workbench.desk import Desk
 from workbench.schema import Explanation, StrategyBundle
 from workbench.text import say, text
+from workbench.ticket import Ticket
 
 SCALED = {"return": 100.0, "probability": 100.0}
 TABLE_HEIGHT, TABLE_ROWS = 420, 12

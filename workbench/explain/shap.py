@@ -29,6 +29,7 @@ ENOUGH_DRAWS = 30
 REPEAT_EVERY, ENOUGH_REPEATED = 3, 4
 # What a feature that never moved may still have moved, in draws of the average feature.
 DOUBT = 0.25
+EPSILON = float(np.finfo(np.float64).eps)
 
 
 def applies(model: Model) -> bool:
@@ -134,7 +135,8 @@ class Strata:
         means = self.total[seen] / self.count[seen, None]
         values = means.mean(axis=0)
         draws = int(self.count.sum())
-        error = self._error(means, self.count[seen, None])
+        rounding = EPSILON * (abs(prediction) + float(np.abs(values).max()))  # 0 is for what is exact
+        error = np.maximum(self._error(means, self.count[seen, None]), rounding)
         settled = draws >= ENOUGH_DRAWS and bool(error.max() <= PRECISION * np.abs(values).max())
         base = prediction - float(values.sum())
         return Estimate(values, base, error, exact=False, settled=settled, samples=draws)
