@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,9 @@ from builders import FEATURES, MANIFEST, make_bundle, model_text, panel_table, r
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from workbench import models
 from workbench.bundles import load_bundle, shipped_bundles
+from workbench.manifest import ModelSection
 from workbench.models.lightgbm import load
 from workbench.schema import BadInputError, Fault
 from workbench.text import say
@@ -311,10 +314,14 @@ def test_python_models_need_trust(tmp_path):
     assert told(folder, trust_code=True) == [("path.missing", "bundle.toml", "model.entry", None)]
 
 
-def test_formats_that_cannot_be_read_yet_are_told_with_those_that_can(tmp_path):
-    (fault,) = faults(make_bundle(tmp_path, model={"format": "catboost"}))
-    assert fault.key == "fault.model.format"
-    assert "lightgbm" in fault.values["known"]
+def test_a_file_of_another_format_is_told_what_it_should_be(tmp_path):
+    for other in set(models.formats()) - {"lightgbm", "python"}:
+        (fault,) = faults(make_bundle(tmp_path / other, model={"format": other}))
+        assert (fault.key, fault.file) == (f"fault.{other}.not_this", "model.txt")
+
+
+def test_every_format_of_the_contract_can_be_read():
+    assert set(models.formats()) == set(get_args(ModelSection.model_fields["format"].annotation))
 
 
 def test_all_faults_come_at_once(tmp_path):

@@ -146,13 +146,9 @@ def _models_features(
     manifest: Manifest, paths: Mapping[str, Path], faults: Gathering, notes: list[Message], *, trust_code: bool
 ) -> tuple[str, ...] | None:
     """Check every model file, and note what a reader should know of it; the current model's feature names, () if it has none, None if it cannot be known."""
-    model, known = manifest.model, models.formats()
+    model = manifest.model
     if model.format == "python" and not trust_code:
         faults.append(Fault("fault.model.untrusted", FILE, "model.format"))
-        return None
-    if model.format not in known:
-        values = {"format": model.format, "known": ", ".join(known)}
-        faults.append(Fault("fault.model.format", FILE, "model.format", values=values))
         return None
     module = models.find(model.format)
     names: dict[str, tuple[str, ...]] = {}

@@ -35,6 +35,12 @@ def inspect(path: Path) -> tuple[str, ...]:
     return onnx_checks.check(path).features
 
 
+def task(path: Path) -> str:
+    """What the output says it is: `classification` for probabilities, `anomaly` for a normality score, else `regression`."""
+    said = {"probability": "classification", "normality": "anomaly"}
+    return said.get(str(onnx_checks.check(path).says), "regression")
+
+
 def notes(path: Path) -> tuple[Message, ...]:
     """Sentences to show beside an accepted file: that its numbers are rounded."""
     single = any(element != DOUBLE for _, element in onnx_checks.check(path).inputs)

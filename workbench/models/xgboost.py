@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from workbench.schema import Floats, Message, ModelFailedError
-from workbench.trees.xgboost_json import ModelDocument, read_document
+from workbench.trees.xgboost_json import LOGISTIC, ModelDocument, read_document
 
 LIBRARY = "xgboost"
 CONTRIBUTIONS_COST = 50  # in walks of one row through one tree
@@ -18,6 +18,11 @@ CONTRIBUTIONS_COST = 50  # in walks of one row through one tree
 def inspect(path: Path) -> tuple[str, ...]:
     """The model's feature names, in its order, after a full structural check of the file; `BadInputError` names every fault."""
     return read_document(path).features
+
+
+def task(path: Path) -> str:
+    """What the file's objective makes of the model: `classification` for a logistic one, else `regression`."""
+    return "classification" if read_document(path).objective in LOGISTIC else "regression"
 
 
 def recognises(path: Path) -> bool:
