@@ -20,5 +20,6 @@ pages = [
     st.Page("explain.py", title=text("page.explain.name", lang), icon=":material/waterfall_chart:", default=True),
     st.Page("audit.py", title=text("page.audit.name", lang), icon=":material/fact_check:"),
     st.Page("latency.py", title=text("page.latency.name", lang), icon=":material/timer:"),
+    st.Page("adoption.py", title=text("adoption.page.name", lang), icon=":material/thumbs_up_down:"),
 ]
 st.navigation({text("page.title", lang): pages}).run()

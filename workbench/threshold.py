@@ -269,7 +269,7 @@ def _gains(X: Floats, working: tuple[Floats, Floats], sides: Sides, units: Ints,
 
 def _places(X: Floats, working: tuple[Floats, Floats], sides: Sides, units: Ints, counts: Floats) -> Ints:
     """(m,) best threshold's position in each resample of the units."""
-    return np.argmax(_gains(X, working, sides, units, counts), axis=1).astype(np.intp)
+    return np.asarray(np.argmax(_gains(X, working, sides, units, counts), axis=1))
 
 
 def _rates(X: Floats, y: Floats, sides: Sides, places: Ints, weights: Floats | None = None) -> Floats:

@@ -1,0 +1,44 @@
+"""The page of adoption: the break of a planted log, and the worked example where a bundle has no log, called what it is."""
+
+import pytest
+from builders import make_bundle
+from screen import keep, settle
+from test_adoption import DECISIONS, log
+
+from workbench.adoption import examine
+from workbench.text import say, text
+
+EVERY_LOOK = [(lang, scheme) for lang in ("en", "zh") for scheme in ("light", "dark")]
+
+
+@pytest.fixture(scope="session")
+def hostile_bundle(tmp_path_factory):
+    """The app of these tests opens a bundle with a log of decisions."""
+    folder = make_bundle(tmp_path_factory.mktemp("sent") / "logged", decisions=DECISIONS)
+    names = {"predicted": "p", "latency_ms": "ms", "adopted": "taken", "outcome": "won"}
+    table = log(drop=0.63).rename(columns=names).rename_axis("time").reset_index()
+    table.to_csv(folder / "decisions.csv", index=False)
+    return folder
+
+
+@pytest.mark.parametrize(("lang", "scheme"), EVERY_LOOK)
+def test_a_break_is_shown(look, lang, scheme):
+    page = look(f"/adoption?bundle=logged&lang={lang}", scheme)
+    page.wait_for_selector("[data-testid=stVegaLiteChart] svg")
+    settle(page)
+    shown = page.locator("[data-testid=stMain]").inner_text()
+    assert say(examine(log(drop=0.63)).sentence, lang) in shown.replace("\u2060", "")
+    assert page.locator("[data-testid=stVegaLiteChart] svg").count() == 2
+    assert page.locator("[data-testid=stMetric]").count() == 4
+    keep(page, f"adoption-{lang}-{scheme}")
+
+
+@pytest.mark.parametrize(("lang", "scheme"), [("en", "light"), ("zh", "dark")])
+def test_the_example_is_called_an_example(look, lang, scheme):
+    page = look(f"/adoption?bundle=us_rates_plus_tilt&lang={lang}", scheme)
+    page.wait_for_selector("[data-testid=stVegaLiteChart] svg")
+    settle(page)
+    shown = page.locator("[data-testid=stMain]").inner_text().replace("\u2060", "")
+    assert text("adoption.students", lang, rows=2455, units=118) in shown
+    assert "800" not in page.locator("[data-testid=stVegaLiteChart]").first.inner_text()
+    keep(page, f"adoption-example-{lang}-{scheme}")
