@@ -317,7 +317,8 @@ def test_python_models_need_trust(tmp_path):
 def test_a_file_of_another_format_is_told_what_it_should_be(tmp_path):
     for other in set(models.formats()) - {"lightgbm", "python"}:
         (fault,) = faults(make_bundle(tmp_path / other, model={"format": other}))
-        assert (fault.key, fault.file) == (f"fault.{other}.not_this", "model.txt")
+        assert fault.key.startswith(f"fault.{other}.")
+        assert fault.file == "model.txt"
 
 
 def test_every_format_of_the_contract_can_be_read():

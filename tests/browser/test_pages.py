@@ -69,6 +69,24 @@ def test_a_decision_is_explained(look, explanation, lang, scheme):
     keep(page, f"explain-{lang}-{scheme}")
 
 
+@pytest.mark.parametrize(("method", "kinds"), [("shap", ("sampled", "cut")), ("lime", ("fitted", "cut"))])
+def test_a_sampled_answer_comes_early_and_is_refined_to_its_end(look, method, kinds):
+    page = look(f"/?bundle={BUNDLE}&at={DAY}&lang=en")
+    page.locator(".st-key-method input").click()
+    page.get_by_role("option", name=text(f"chart.method.{method}", "en")).click()
+    page.wait_for_function(
+        f"document.querySelector('[data-testid=stCode]')?.textContent.includes('{method} (asked: {method})')"
+    )
+    settle(page)
+    shown = metrics(page)
+    assert shown[text("page.explain.kind", "en")] in {text(f"page.explain.{kind}", "en") for kind in kinds}
+    told_words = page.locator("[data-testid=stCode]").text_content()
+    assert re.search(r"samples +\d{2,}", told_words)
+    assert re.search(r"background +\d{3,} / \d{3,}, 20", told_words)
+    assert "Refining" not in page.locator("[data-testid=stMain]").inner_text()
+    keep(page, f"explain-{method}-en")
+
+
 def test_the_chart_says_the_same_as_the_figures(look, explanation):
     page = look(f"/?bundle={BUNDLE}&at={DAY}&lang=en")
     page.wait_for_selector("[data-testid=stVegaLiteChart] svg text")
