@@ -18,7 +18,7 @@ FLOORS = {
         (
             "budget text shipped manifest wire durable fonts foreign line",
             "schema supervisor",
-            "model posts ticket decision smoothing folds trees formats local_fit neighbourhood",
+            "model posts ticket decision smoothing folds trees formats local_fit neighbourhood threshold",
             "reading explain ledger models advice",
             "bundles request",
             "beginning worker desk checklist latency",
