@@ -12,6 +12,7 @@ from workbench.text import say, text
 HEIGHT, PLOT = 300, theme.WIDTH - 60
 ADOPTED, WON = theme.UP, "#009e73"
 BAND = 0.16
+NARROW = 64  # columns of a subtitle: two figures stand side by side
 Series = tuple[str, Sequence[Bin], str]
 
 
@@ -28,7 +29,7 @@ def reliability(report: Adoption, lang: str) -> alt.LayerChart:
     )
     layers = [*(_perfect(lang) if known else []), *_rates(series, x, lang)]
     said = text("adoption.chart.alt", lang, title=title, bins=_told(report.by_predicted, lang, share=True), sentence="")
-    subtitle = theme.wrap(text("adoption.chart.whiskers_plain", lang), 90)
+    subtitle = theme.wrap(text("adoption.chart.whiskers_plain", lang), NARROW)
     return theme.finish(theme.stack(*layers).properties(width=PLOT, height=HEIGHT), title, subtitle, said)
 
 
@@ -49,7 +50,7 @@ def slowness(report: Adoption, lang: str) -> alt.LayerChart:
     layers += _rates([(text("adoption.chart.adopted", lang), report.by_latency, "adopted")], x, lang)
     sentence = say(report.sentence, lang)
     said = text("adoption.chart.alt", lang, title=title, bins=_told(report.by_latency, lang), sentence=sentence)
-    subtitle = theme.wrap(text("adoption.chart.whiskers" if found else "adoption.chart.whiskers_plain", lang), 90)
+    subtitle = theme.wrap(text("adoption.chart.whiskers" if found else "adoption.chart.whiskers_plain", lang), NARROW)
     return theme.finish(theme.stack(*layers).properties(width=PLOT, height=HEIGHT), title, subtitle, said)
 
 
@@ -95,8 +96,8 @@ def _reference(ms: float, x: alt.X, lang: str) -> list[alt.Chart]:
     name = text("adoption.chart.reference", lang, ms=f"{ms:,.0f}")
     base = alt.Chart(theme.rows([{"at": ms, "name": name}])).encode(x=x)
     rule = base.mark_rule(color=theme.NEUTRAL, strokeWidth=1.6, strokeDash=[3, 3])
-    label = base.mark_text(color=theme.NEUTRAL, align="left", baseline="bottom", dx=5, dy=-4)
-    return [rule, label.encode(text="name:N", y=alt.value(HEIGHT))]
+    label = base.mark_text(color=theme.NEUTRAL, align="left", baseline="top", dx=6, dy=20)
+    return [rule, label.encode(text="name:N", y=alt.value(0))]
 
 
 def _break(report: Adoption, x: alt.X, ends: tuple[float, float], lang: str) -> list[alt.Chart]:
