@@ -161,7 +161,7 @@ def features(answer: Explanation, bundle: StrategyBundle, lang: str) -> None:
     kinds = {
         "value": number(text("page.features.value", lang), format="%.4g"),
         "contribution": number(text("page.features.contribution", lang), format=f"%+.{places}f{percent * 2}"),
-        "error": number(text("page.features.error", lang), format=f"%.{places}f{percent * 2}"),
+        "error": number(text("page.features.error", lang), format=f"%.2g{percent * 2}"),
         "lag": column(text("page.features.lag", lang), alignment="right"),
     }
     kinds |= {name: column(text(f"page.features.{name}", lang)) for name in ("label", "unit", "family", "name")}
