@@ -1,4 +1,4 @@
-"""Do 95 % intervals of sampled Shapley values cover 95 %? `python tests/bench/coverage.py` writes tests/bench/coverage.md.
+"""Do 95 % intervals of sampled Shapley values cover 95 %? `python tests/bench/intervals.py` writes tests/bench/intervals.md.
 
 Models whose values are known: summed over all coalitions (up to 12 features), or from 4,000 draws a background row (the network of 50).
 An interval is value ± 1.96 standard errors; coverage is the share of (seed, feature) pairs whose interval holds the known value.
@@ -85,7 +85,7 @@ def main() -> None:
     head = [
         "# Coverage of the error bars of sampled Shapley values",
         "",
-        f"`python tests/bench/coverage.py`: {SEEDS} seeds, background of 100 rows; columns are draws (a draw is a background row and an order of",
+        f"`python tests/bench/intervals.py`: {SEEDS} seeds, background of 100 rows; columns are draws (a draw is a background row and an order of",
         "the features, there and back; 133 draws are the first round of the background with its repeats). Aim: 93 to 97 %.",
         "Features without interactions of three or more are known to the last digits after that round and count as covered: three of the six",
         "of the formula, one of the seven with jumps.",
