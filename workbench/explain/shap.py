@@ -20,9 +20,10 @@ EXACT = False
 BACKGROUND_ROWS = 100
 # Rows a call of `predict`: enough to make its overhead small, few enough to stay in the processor's cache.
 CHUNK = 1024
+LEAST_STRATA = 10
 MOST_EXACT = 12
 # A batch takes at most this share of the time that is left, and an answer at most this long after the last.
-SHARE_OF_REST, SHARE_OF_SPENT, LONGEST_MS = 0.25, 0.25, 50.0
+SHARE_OF_REST, SHARE_OF_SPENT, LONGEST_MS = 0.25, 0.5, 50.0
 # Settled: every standard error is below this share of the largest contribution.
 PRECISION = 0.005
 ENOUGH_DRAWS = 30
@@ -46,7 +47,7 @@ def explain(
     Row (d,), background (b, d). An interval of 1.96 standard errors covers 95 %, also for few draws. The base value is the mean
     prediction over the background once every row of it was used, before that over the rows that were.
     """
-    predict = _chunked(model)
+    predict = model.predict
     prediction = float(predict(row[None])[0])
     strata, visits = Strata(background, len(row)), _visits(len(background), rng)
     batch = 2
@@ -67,15 +68,6 @@ def explain(
         if estimate.settled or SHARE_OF_REST * deadline.left_ms() < cost:
             return
         batch = max(batch, 1)
-
-
-def _chunked(model: Model) -> Callable[[Floats], Floats]:
-    def predict(rows: Floats) -> Floats:
-        if len(rows) <= CHUNK:
-            return model.predict(rows)
-        return np.concatenate([model.predict(rows[i : i + CHUNK]) for i in range(0, len(rows), CHUNK)])
-
-    return predict
 
 
 def _visits(rows: int, rng: np.random.Generator) -> Iterator[int]:
@@ -100,13 +92,13 @@ def draw(
     """Marginal contributions (n, d), each the mean of a random order and its reverse, on the way from `origins` (n, d) to the row."""
     n, d = origins.shape
     rank = np.argsort(rng.random((n, d)), axis=1)  # feature j is switched as number rank[j]
-    forward = rank[:, None, :] < np.arange(1, d)[:, None]  # (n, d - 1, d): switched after so many steps
-    rows = np.empty((n, 2 * d - 1, d))
-    rows[:, 0] = origins
-    np.copyto(rows[:, 1:], origins[:, None, :])
-    np.copyto(rows[:, 1:d], row, where=forward)
-    np.copyto(rows[:, d:], row, where=~forward)
-    worth = predict(rows.reshape(-1, d)).reshape(n, 2 * d - 1)
+    worth = np.empty((n, 2 * d - 1))
+    some = max(CHUNK // (2 * d - 1), 1)
+    rows = np.empty((some, 2 * d - 1, d))
+    for i in range(0, n, some):
+        here = rows[: min(some, n - i)]
+        _walk(here, row, origins[i : i + some], rank[i : i + some])
+        worth[i : i + some] = predict(here.reshape(-1, d)).reshape(len(here), -1)
     start, end = worth[:, :1], np.full((n, 1), prediction)
     up = np.diff(np.concatenate([start, worth[:, 1:d], end], axis=1), axis=1)
     # Those not switched after so many steps, read backwards, are the reversed order.
@@ -114,11 +106,21 @@ def draw(
     return np.asarray(np.take_along_axis((up + down) / 2, rank, axis=1))
 
 
+def _walk(rows: Floats, row: Floats, origins: Floats, rank: NDArray[np.intp]) -> None:
+    """Fill `rows` (n, 2 d - 1, d): the origin, then the row switched in step by step, then each of these the other way round."""
+    d = len(row)
+    switched = rank.astype(np.int16)[:, None, :] < np.arange(1, d, dtype=np.int16)[:, None]
+    before = origins[:, None, :]
+    rows[:, :1] = before
+    rows[:, 1:d] = np.where(switched, row, before)
+    rows[:, d:] = np.where(switched, before, row)
+
+
 class Strata:
     """Draws by the background row that they started from, and what they say together."""
 
     def __init__(self, background: Floats, d: int) -> None:
-        self.population = len(background)
+        self.background, self.population = background, len(background)
         self.count = np.zeros(self.population)
         self.total = np.zeros((self.population, d))
         self.squares = np.zeros(d)
@@ -132,27 +134,49 @@ class Strata:
     def estimate(self, prediction: float) -> Estimate:
         """The mean over the strata that were visited, with its standard errors."""
         seen = self.count > 0
-        means = self.total[seen] / self.count[seen, None]
-        values = means.mean(axis=0)
-        draws = int(self.count.sum())
+        means, count = self.total[seen] / self.count[seen, None], self.count[seen, None]
+        noise = np.maximum(self.squares - (means**2 * count).sum(axis=0), 0)
+        shift, wider = np.zeros(means.shape[1]), np.ones(means.shape[1])
+        if LEAST_STRATA <= len(means) < self.population:
+            means, shift, wider = self._regressed(means, seen)
+        values = means.mean(axis=0) + shift
+        draws = int(count.sum())
         rounding = EPSILON * (abs(prediction) + float(np.abs(values).max()))  # 0 is for what is exact
-        error = np.maximum(self._error(means, self.count[seen, None]), rounding)
+        error = np.maximum(self._error(means, count, noise) * wider, rounding)
         settled = draws >= ENOUGH_DRAWS and bool(error.max() <= PRECISION * np.abs(values).max())
         base = prediction - float(values.sum())
         return Estimate(values, base, error, exact=False, settled=settled, samples=draws)
 
-    def _error(self, means: Floats, count: Floats) -> Floats:
+    def _regressed(self, means: Floats, seen: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+        """The regression estimator: a feature's contribution moves with its background value, whose mean over all rows is known.
+
+        Gives the means (v, d) without what that explains, what to add to their mean (d,), and by how much the error of the slope widens
+        the standard error (d,). Cochran (1977), chapter 7.
+        """
+        origins = self.background[seen]
+        apart = origins - origins.mean(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            slope = (apart * means).sum(axis=0) / (apart**2).sum(axis=0)
+            way = self.background.mean(axis=0) - origins.mean(axis=0)
+            wider = np.sqrt(1 + len(means) * way**2 / (apart**2).sum(axis=0))
+            rest = means - slope * apart
+        known = np.isfinite(slope) & np.isfinite(rest).all(
+            axis=0
+        )  # not so for constant columns, or where values are missing
+        return np.where(known, rest, means), np.where(known, slope * way, 0.0), np.where(known, wider, 1.0)
+
+    def _error(self, means: Floats, count: Floats, noise_squares: Floats) -> Floats:
         """Standard errors (d,): strata not yet seen are as far apart as the seen, those seen err by the noise of the orders alone.
 
         Cochran (1977), section 10.3, two-stage sampling; degrees of freedom by Satterthwaite (1946).
         """
         strata, share = len(means), len(means) / self.population
-        apart = max(strata - 1, 1)
+        apart = max(strata - (2 if LEAST_STRATA <= strata < self.population else 1), 1)
         among = _doubted(((means - means.mean(axis=0)) ** 2).sum(axis=0) / apart, strata)
         repeated = int(count.sum()) - strata
         if repeated < ENOUGH_REPEATED and (strata < self.population or not repeated):
             return np.sqrt(among / strata) * _student(np.full_like(among, apart))
-        within = np.maximum(self.squares - (means**2 * count).sum(axis=0), 0) / repeated
+        within = noise_squares / repeated
         unseen = (1 - share) * among / strata
         noise = share * _doubted(within, repeated) * np.mean(1 / count) / strata
         freedom = (unseen + noise) ** 2 / np.maximum(unseen**2 / apart + 2 * noise**2 / repeated, 1e-300)
