@@ -14,7 +14,7 @@ from workbench import decision, explain
 from workbench.budget import Clock, Deadline
 from workbench.ledger import Ledger
 from workbench.line import LONGEST, Cancelled, LineFullError
-from workbench.posts import Posts
+from workbench.posts import Post, Posts
 from workbench.request import Request
 from workbench.schema import (
     Attributions,
@@ -27,7 +27,7 @@ from workbench.schema import (
     ModelFile,
     StrategyBundle,
 )
-from workbench.supervisor import ModelRaisedError, WorkerGoneError
+from workbench.supervisor import ModelRaisedError, WorkerGoneError, WorkerProcess
 from workbench.text import words
 from workbench.ticket import Ticket
 from workbench.wire import Arrays, Head
@@ -184,24 +184,39 @@ class Desk:
             known = {name: self._cost_ms.get((model.sha256, name), cost) for name, cost in card["methods"].items()}
             if not request.choose(card, known):
                 return
-            arrays = request.arrays()
-            left = max(deadline.left_ms() + request.stages["load"], 1.0)
-            own = max(left - margin, 1.0)
-            head = {"op": "explain", "model": model.sha256, "method": request.method, "seed": request.seed}
-
-            def enough() -> bool:
-                """Nobody waits for it, or it has an answer and had its share of the time while others wait."""
-                waiting = len(post.line)
-                if waiting and request.estimate is not None and deadline.elapsed_ms() > deadline.ms / (1 + waiting):
-                    request.reason = Message("desk.shared", {"waiting": waiting})
-                return cancelled.is_set or request.reason is not None
-
-            request.stages["compute"] = 0.0
-            for reply, numbers in worker.ask(head | {"budget_ms": own}, arrays, left, enough):
-                request.note(reply, numbers)
-                if show is not None and request.estimate is not None:
-                    show(request.explanation())
+            self._put(request, post, worker, cancelled, show)
+            if request.doubtful and request.asked == "auto" and request.reason is None:
+                request.fall_back()
+                self._put(request, post, worker, cancelled, show)
         self._learn(request)
+
+    @staticmethod
+    def _put(
+        request: Request,
+        post: Post,
+        worker: WorkerProcess,
+        cancelled: Cancelled,
+        show: Callable[[Explanation], None] | None,
+    ) -> None:
+        """Put the question to the worker for the time that is left."""
+        deadline = request.deadline
+        arrays = request.arrays()
+        left = max(deadline.left_ms() + request.stages["load"], 1.0)
+        own = max(left - min(RETURN_MS, RETURN_SHARE * deadline.ms), 1.0)
+        head = {"op": "explain", "model": request.model.sha256, "method": request.method, "seed": request.seed}
+
+        def enough() -> bool:
+            """Nobody waits for it, or it has an answer and had its share of the time while others wait."""
+            waiting, spent = len(post.line), deadline.elapsed_ms() - request.stages["load"]
+            if waiting and request.estimate is not None and spent > deadline.ms / (1 + waiting):
+                request.reason = Message("desk.shared", {"waiting": waiting})
+            return cancelled.is_set or request.reason is not None
+
+        request.stages.setdefault("compute", 0.0)
+        for reply, numbers in worker.ask(head | {"budget_ms": own}, arrays, left, enough):
+            request.note(reply, numbers)
+            if show is not None and request.estimate is not None and not request.doubtful:
+                show(request.explanation())
 
     def _learn(self, request: Request) -> None:
         """Remember what an exact method took on this model and machine."""

@@ -12,6 +12,8 @@ from workbench.model import ADDITIVITY_LINE, Estimate
 from workbench.schema import Explanation, Floats, Message, ModelFile, StrategyBundle
 from workbench.wire import Arrays, Head
 
+# What stands in for an exact method whose values do not add up.
+SAMPLED = "shap"
 OUTPUT = {"regression": "return", "anomaly": "score"}
 # A local fit that explains less, or whose leading features another seed would change more often, is no ground to act on.
 POOR_FIT, UNSTABLE = 0.5, 0.8
@@ -37,6 +39,7 @@ class Request:
     ended: bool = False
     card: Head = field(default_factory=dict)
     background: decision.Background | None = None
+    withheld_ms: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
 
     @cached_property
@@ -85,7 +88,7 @@ class Request:
             fit_r2=reply["fit_r2"],
             stability=reply["stability"],
         )
-        self.stages["compute"] = float(reply["elapsed_ms"])
+        self.stages["compute"] = self.withheld_ms + float(reply["elapsed_ms"])
 
     def additivity_gap(self) -> float | None:
         """|base + sum - prediction| over the spread of the model's output; None where nothing came."""
@@ -94,6 +97,26 @@ class Request:
         gap = abs(self.estimate.base_values + float(np.sum(self.estimate.values)) - self.prediction)
         return gap / (self.spread or abs(self.prediction) or 1.0)
 
+    @property
+    def _line(self) -> float:
+        """What the gap may be: the model's own precision, by the spread and the prediction's size together."""
+        size = 1 + abs(self.prediction or 0.0) / (self.spread or 1.0)
+        return float(self.card.get("precision", ADDITIVITY_LINE)) * size
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether values came that should add up to the prediction and do not."""
+        estimate, gap = self.estimate, self.additivity_gap()
+        if estimate is None or gap is None or not np.isfinite(self.prediction or 0.0):
+            return False
+        return estimate.fit_r2 is None and not gap <= self._line
+
+    def fall_back(self) -> None:
+        """Ask for sampled values, which add up by construction, in place of exact ones that did not."""
+        self.why = Message("desk.why.withheld", {"method": self.method, "gap": self.additivity_gap()})
+        self.withheld_ms = self.stages["compute"]
+        self.method, self.estimate = SAMPLED, None
+
     def _outcome(self) -> tuple[Estimate | None, Message | None, float | None]:
         """What may be shown, why it is not all that was asked for, and the additivity gap: values that do not add up are withheld."""
         estimate, gap = self.estimate, self.additivity_gap()
@@ -101,9 +124,8 @@ class Request:
             return None, Message("desk.no_prediction", {"file": self.model.name}), None
         if estimate is None or gap is None:
             return None, self.reason, gap
-        line = self.card.get("precision", ADDITIVITY_LINE) * (1 + abs(self.prediction or 0.0) / (self.spread or 1.0))
-        if estimate.fit_r2 is None and not gap <= line:
-            return None, Message("desk.not_additive", {"gap": gap, "line": line}), gap
+        if self.doubtful:
+            return None, Message("desk.not_additive", {"gap": gap, "line": self._line}), gap
         if estimate.settled or not self.ended:
             return estimate, None, gap
         cut = Message("desk.cut_short", {"budget": self.deadline.ms, "samples": estimate.samples})
