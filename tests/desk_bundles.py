@@ -47,6 +47,11 @@ def leaks(f):
     kept.append(b"x" * (300 << 20))
     return product(f)
 
+def swells(f):
+    while True:
+        kept.append(b"x" * (16 << 20))
+        time.sleep(0.01)
+
 def takes_long(f):
     time.sleep(0.005)
     return (f["a"] * f["b"] * f["c"] + f["d"] ** 2 * f["a"]).to_numpy()
