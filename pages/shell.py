@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import sys
 
 import streamlit as st
 from parts import faults, shelf
@@ -50,7 +51,11 @@ def ledger() -> Ledger:
 
 @st.cache_resource(show_spinner=False)
 def desk() -> Desk:
-    """The one desk of the app; its workers hold the models."""
+    """The one desk of the app; its workers hold the models.
+
+    Its threads must come to their turn at a deadline while others draw pages: Python hands over every millisecond, not every five.
+    """
+    sys.setswitchinterval(0.001)
     opened = Desk(ledger())
     atexit.register(opened.close)
     return opened

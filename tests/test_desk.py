@@ -88,7 +88,7 @@ def test_what_came_before_the_model_hung_is_kept(desk, tmp_path):
     answer = desk.explain(python_bundle(tmp_path, "sleeps_later", idle=WIDE), budget_ms=400)
     assert len(answer.values) == len(FEATURES) + WIDE
     assert not answer.complete
-    assert answer.reason.key == "desk.deadline"
+    assert answer.reason.key == "desk.cut_short"
     assert (answer.std_error[:3] > 0).all()
 
 

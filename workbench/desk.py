@@ -155,8 +155,10 @@ class Desk:
         except LineFullError:
             request.reason = Message("desk.busy", {"waiting": LONGEST})
         except TimeoutError:
-            late = Message("desk.deadline", {"budget": request.deadline.ms})
-            request.reason = Message("desk.cancelled") if cancelled.is_set else late
+            if cancelled.is_set:
+                request.reason = Message("desk.cancelled")
+            elif request.estimate is None:  # else its sampling was cut short, which the answer says by itself
+                request.reason = Message("desk.deadline", {"budget": request.deadline.ms})
         except (WorkerGoneError, ModelRaisedError) as error:
             request.reason = _reason(error, request.model)
         request.ended = True
