@@ -443,3 +443,14 @@ def test_where_exact_values_do_not_add_up_sampled_ones_come(desk, tmp_path):
     assert sum(answer.stages_ms.values()) - answer.stages_ms["load"] == pytest.approx(answer.elapsed_ms)
     asked = desk.explain(bundle, method="tree_shap", budget_ms=2000)
     assert (len(asked.values), asked.reason.key) == (0, "desk.not_additive")
+
+
+def test_an_audits_work_gives_way_to_a_persons(desk, tmp_path):
+    bundle = python_bundle(tmp_path, "product")
+    desk.predict(bundle, bundle.panel.X, bundle.models[0])
+    desk.explain(bundle)
+    batch, live = desk._posts._held[bundle.bundle_sha256, "batch"].worker.pid, worker_of(desk, bundle).pid
+    assert (os.getpriority(os.PRIO_PROCESS, batch), os.getpriority(os.PRIO_PROCESS, live)) == (10, 0)
+    if Path("/proc/self/autogroup").exists():
+        said = [Path(f"/proc/{pid}/autogroup").read_text().split()[-1] for pid in (batch, live)]
+        assert said == ["10", "0"]

@@ -90,7 +90,7 @@ class Worker:
         del arrays
         sha, module = head["model"], models.find(head["format"])
         if sha not in self.held:
-            os.setpriority(os.PRIO_PROCESS, 0, head["nice"])
+            _give_way(head["nice"])
             try:
                 self.held[sha] = module.load(Path(head["path"]), entry=head["entry"], features=tuple(head["features"]))
             except ModuleNotFoundError as missing:
@@ -179,6 +179,13 @@ def zygote(control: socket.socket, format: str) -> None:  # noqa: A002 - the man
             os._exit(0)
         os.close(handed[0])
         control.sendall(pid.to_bytes(8, "big"))
+
+
+def _give_way(nice: int) -> None:
+    """Leave the cores to others; where Linux shares them out by session (man 7 sched, autogroup), the session has to say so."""
+    os.setpriority(os.PRIO_PROCESS, 0, nice)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(nice), "ascii")
 
 
 def _die_with_parent() -> None:
