@@ -1,6 +1,10 @@
-"""Sixty fitted models in bundles on disk, ten a format, for tests/bench/formats.py: features and label from the shipped US panel."""
+"""Sixty fitted models in bundles on disk, ten a format: `python tests/bench/fitted.py FOLDER`, which tests/bench/formats.py calls.
+
+Features and label come from the shipped US panel. A process of its own, as an app does not hold these libraries either.
+"""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +16,9 @@ import numpy as np
 import pandas as pd
 import skops.io
 import xgboost
+
+sys.path[:0] = [str(Path(__file__).parents[1])]
+
 from builders import toml
 from skl2onnx import to_onnx
 from sklearn.ensemble import (
@@ -274,3 +281,19 @@ def _save_forest(path: Path, trees: list) -> None:
         value=stacked(lambda t: t.value[:, 0, 0]),
         depth=max(tree.max_depth for tree in trees),
     )
+
+
+def main() -> None:
+    """Make what is not there yet, and the list of all."""
+    home, listed = Path(sys.argv[1]), []
+    for number, model in enumerate(every()):
+        folder = home / f"{model.format}_{number}"
+        if not (folder / "bundle.toml").exists():
+            model.make(folder)
+        listed.append({"folder": folder.name, "format": model.format, "says": model.says, "d": model.d})
+        print(f"made {folder.name}: {model.says}, {model.d} features", flush=True)
+    (home / "models.json").write_text(json.dumps(listed), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

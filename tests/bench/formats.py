@@ -6,6 +6,7 @@ The caller's wall clock counts, without loading a model the first time. `--calls
 
 import argparse
 import gc
+import json
 import os
 import platform
 import queue
@@ -17,14 +18,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import import_module
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import numpy as np
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2]), str(Path(__file__).parent)]
-
-from fitted import SEED, TRAIN_END, Fitted, every
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from workbench import __version__
 from workbench.bundles import load_bundle
@@ -35,9 +34,19 @@ from workbench.text import say
 
 CALLS, THREADS, BUDGET, LATE = 500, 3, 800.0, 850.0
 # So many calls to one model, then the next: the desk has fewer posts than there are models, so each is let go and loaded again.
-TURN = 50
+TURN, SEED, TRAIN_END = 20, 0, "2014-12-31"
 LIBRARIES = ("lightgbm", "xgboost", "catboost", "sklearn", "skops", "onnxruntime", "skl2onnx", "numpy", "pandas")
 BURN = [sys.executable, "-c", "while True: pass"]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One model that was made."""
+
+    folder: str
+    format: str
+    says: str
+    d: int
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ class Call:
     model: Fitted
     wall: float
     load: float
+    starved: float
     stages: dict[str, float]
     values: bool
     complete: bool
@@ -55,18 +65,29 @@ class Call:
     reason: str
 
 
+def starved() -> float:
+    """For how long this thread was ready and no core was free, since it began, milliseconds; the system's account (Linux)."""
+    told = Path("/proc/thread-self/schedstat")
+    return int(told.read_text().split()[1]) / 1e6 if told.exists() else 0.0
+
+
 def asked(desk: Desk, model: Fitted, bundle: StrategyBundle, positions: np.ndarray, first: int) -> list[Call]:
     """One call a position, one after the other; the seeds count from `first`."""
     calls = []
     for seed, at in enumerate(bundle.panel.times[positions], start=first):
-        before = time.perf_counter()
+        before, waited = time.perf_counter(), starved()
         answer = desk.explain(bundle, at=at, budget_ms=BUDGET, seed=seed)
         took = (time.perf_counter() - before) * 1000
         load = answer.stages_ms.get("load", 0.0)
         stages = {name: ms for name, ms in answer.stages_ms.items() if name != "load"}
         reason = "" if answer.reason is None else say(answer.reason, "en")
         facts = {"complete": answer.complete, "exact": answer.exact, "method": answer.method, "reason": reason}
-        calls.append(Call(model, took - load, load, stages, values=len(answer.values) > 0, **facts))
+        if took - load > LATE:
+            print(
+                f"late: {model.format}, {model.says}: {took - load:.0f} ms, {stages}, load {load:.0f}, without a core {starved() - waited:.0f}",
+                flush=True,
+            )
+        calls.append(Call(model, took - load, load, starved() - waited, stages, values=len(answer.values) > 0, **facts))
     return calls
 
 
@@ -145,8 +166,8 @@ def tables(calls: list[Call], made: list[tuple[Fitted, StrategyBundle]]) -> list
     for call in sorted(bad, key=lambda c: -c.wall)[:30]:
         stages = ", ".join(f"{name} {ms:.0f}" for name, ms in call.stages.items())
         lines.append(
-            f"- {call.model.format}, {call.model.says}, {call.model.d} features: {call.wall:.0f} ms"
-            f" ({stages}; the caller {call.wall - sum(call.stages.values()):.0f} more). {call.reason}"
+            f"- {call.model.format}, {call.model.says}, {call.model.d} features: {call.wall:.0f} ms ({stages}; the caller"
+            f" {call.wall - sum(call.stages.values()):.0f} more; without a core {call.starved:.0f}, loading {call.load:.0f}). {call.reason}"
         )
     return lines if bad else [*lines, "None."]
 
@@ -155,7 +176,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=CALLS, help="a model; fewer than 500 writes no results")
     parser.add_argument("--threads", type=int, default=THREADS, help="bundles asked at once")
-    parser.add_argument("--only", default="", help="formats, separated by commas")
+    parser.add_argument(
+        "--only", default="lightgbm,xgboost,catboost,sklearn,onnx,python", help="formats, separated by commas"
+    )
     parser.add_argument("--models", type=Path, help="where made bundles stay, to be used again")
     parser.add_argument(
         "--minutes",
@@ -164,15 +187,15 @@ def main() -> None:
         help="begin nothing new after so long; all models had their like share by then",
     )
     given = parser.parse_args()
-    chosen = [model for model in every() if not given.only or model.format in given.only.split(",")]
     with tempfile.TemporaryDirectory() as folder:
-        home, made = given.models or Path(folder) / "models", []
-        for number, model in enumerate(chosen):
-            place = home / f"{model.format}_{number}"
-            made.append(
-                (model, load_bundle(place if (place / "bundle.toml").exists() else model.make(place), trust_code=True))
-            )
-            print(f"made {place.name}: {model.says}, {model.d} features", flush=True)
+        home = given.models or Path(folder) / "models"
+        subprocess.run([sys.executable, Path(__file__).with_name("fitted.py"), home], check=True)
+        listed = [Fitted(**each) for each in json.loads((home / "models.json").read_text("utf-8"))]
+        made = [
+            (model, load_bundle(home / model.folder, trust_code=True))
+            for model in listed
+            if model.format in given.only.split(",")
+        ]
         lines = measured(made, given, Path(folder))
     print("\n".join(lines))
     if given.calls >= CALLS:
@@ -191,7 +214,9 @@ def measured(made: list[tuple[Fitted, StrategyBundle]], given: argparse.Namespac
         )
     )
     ledger, loads, started = Ledger(folder / "ledger.sqlite"), [os.getloadavg()], time.monotonic()
-    burner = subprocess.Popen(BURN)
+    burner = subprocess.Popen(
+        BURN, start_new_session=True
+    )  # a program of its own, not a part of the app's share of the cores
     try:
         with Desk(ledger) as desk:
             calls = run(desk, made, given.calls, given.threads, given.minutes)
@@ -200,7 +225,7 @@ def measured(made: list[tuple[Fitted, StrategyBundle]], given: argparse.Namespac
         burner.wait()
     loads.append(os.getloadavg())
     minutes, chain = (time.monotonic() - started) / 60, ledger.verify()
-    versions = ", ".join(f"{name} {import_module(name).__version__}" for name in LIBRARIES)
+    versions = ", ".join(f"{name} {version(packages_distributions()[name][0])}" for name in LIBRARIES)
     return [
         "# Every format in time",
         "",
