@@ -51,11 +51,8 @@ def ledger() -> Ledger:
 
 @st.cache_resource(show_spinner=False)
 def desk() -> Desk:
-    """The one desk of the app; its workers hold the models.
-
-    Its threads must come to their turn at a deadline while others draw pages: Python hands over every millisecond, not every five.
-    """
-    sys.setswitchinterval(0.001)
+    """The one desk of the app; its workers hold the models."""
+    sys.setswitchinterval(0.001)  # at a deadline its threads come to their turn soon, though others are drawing pages
     opened = Desk(ledger())
     atexit.register(opened.close)
     return opened
