@@ -22,14 +22,16 @@ BACKGROUND_ROWS = 100
 CHUNK = 1024
 LEAST_STRATA = 10
 MOST_EXACT = 12
-# A batch takes at most this share of the time that is left, and an answer at most this long after the last.
-SHARE_OF_REST, SHARE_OF_SPENT, LONGEST_MS = 0.25, 0.5, 50.0
+# A batch takes this share of the time that was spent, within bounds, and at most that share of what is left.
+SHARE_OF_SPENT, SHORTEST_MS, LONGEST_MS, SHARE_OF_REST = 0.5, 2.0, 50.0, 0.25
 # Settled: every standard error is below this share of the largest contribution.
 PRECISION = 0.005
 ENOUGH_DRAWS = 30
-REPEAT_EVERY, ENOUGH_REPEATED = 3, 4
+UNREPEATED, REPEAT_EVERY, ENOUGH_REPEATED = 30, 2, 4
 # What a feature that never moved may still have moved, in draws of the average feature.
 DOUBT = 0.25
+# Contributions have heavier tails than the normal: their variance is known as if from so many times fewer draws.
+HEAVY_TAILS = 3.0
 EPSILON = float(np.finfo(np.float64).eps)
 
 
@@ -64,24 +66,25 @@ def explain(
             return
         estimate = strata.estimate(prediction)
         yield estimate
-        batch = int(min(SHARE_OF_REST * deadline.left_ms(), SHARE_OF_SPENT * spent, LONGEST_MS) / cost)
+        wanted = min(max(SHARE_OF_SPENT * spent, SHORTEST_MS), LONGEST_MS)
+        batch = max(int(min(wanted, SHARE_OF_REST * deadline.left_ms()) / cost), 1)
         if estimate.settled or SHARE_OF_REST * deadline.left_ms() < cost:
             return
-        batch = max(batch, 1)
 
 
 def _visits(rows: int, rng: np.random.Generator) -> Iterator[int]:
-    """Background rows in random order, over and over; in the first round every few new ones one of the earlier once more.
+    """Background rows in random order, over and over; in the first round, after a while, earlier ones once more between the new.
 
     Only draws that share a row can tell the noise of the orders from the differences between the rows.
     """
     order = rng.permutation(rows)
+    repeated = 0
     for i, new in enumerate(order, start=1):
         yield new
-        if i % REPEAT_EVERY == 0:
-            yield order[i // REPEAT_EVERY - 1]
-    again = rows // REPEAT_EVERY
-    yield from rng.permutation(order[again:])
+        if i > UNREPEATED and i % REPEAT_EVERY == 0:
+            yield order[repeated]
+            repeated += 1
+    yield from rng.permutation(order[repeated:])
     while True:
         yield from rng.permutation(rows)
 
@@ -179,7 +182,7 @@ class Strata:
         within = noise_squares / repeated
         unseen = (1 - share) * among / strata
         noise = share * _doubted(within, repeated) * np.mean(1 / count) / strata
-        freedom = (unseen + noise) ** 2 / np.maximum(unseen**2 / apart + 2 * noise**2 / repeated, 1e-300)
+        freedom = (unseen + noise) ** 2 / np.maximum(unseen**2 / apart + HEAVY_TAILS * noise**2 / repeated, 1e-300)
         return np.asarray(np.sqrt(unseen + noise) * _student(np.maximum(freedom, 1.0)))
 
 
