@@ -27,11 +27,9 @@ SHARE_OF_SPENT, SHORTEST_MS, LONGEST_MS, SHARE_OF_REST = 0.5, 2.0, 50.0, 0.25
 # Settled: every standard error is below this share of the largest contribution.
 PRECISION = 0.005
 ENOUGH_DRAWS = 30
-UNREPEATED, REPEAT_EVERY, ENOUGH_REPEATED = 30, 2, 4
+UNREPEATED, ENOUGH_REPEATED = 30, 4
 # What a feature that never moved may still have moved, in draws of the average feature.
 DOUBT = 0.25
-# Contributions have heavier tails than the normal: their variance is known as if from so many times fewer draws.
-HEAVY_TAILS = 3.0
 EPSILON = float(np.finfo(np.float64).eps)
 
 
@@ -46,8 +44,8 @@ def explain(
 ) -> Iterator[Estimate]:
     """Yield averages with standard errors until they have settled; the exact values where all coalitions fit into the time.
 
-    Row (d,), background (b, d). An interval of 1.96 standard errors covers 95 %, also for few draws. The base value is the mean
-    prediction over the background once every row of it was used, before that over the rows that were.
+    Row (d,), background (b, d). An interval of 1.96 standard errors covers 95 %, also for few draws. The base value is what the values leave
+    of the prediction: the mean prediction over the background once every row of it was used.
     """
     predict = model.predict
     prediction = float(predict(row[None])[0])
@@ -73,18 +71,16 @@ def explain(
 
 
 def _visits(rows: int, rng: np.random.Generator) -> Iterator[int]:
-    """Background rows in random order, over and over; in the first round, after a while, earlier ones once more between the new.
+    """Background rows in random order, over and over; in the first round, after a while, an earlier one once more after each new.
 
     Only draws that share a row can tell the noise of the orders from the differences between the rows.
     """
     order = rng.permutation(rows)
-    repeated = 0
-    for i, new in enumerate(order, start=1):
+    for i, new in enumerate(order):
         yield new
-        if i > UNREPEATED and i % REPEAT_EVERY == 0:
-            yield order[repeated]
-            repeated += 1
-    yield from rng.permutation(order[repeated:])
+        if i >= UNREPEATED:
+            yield order[i - UNREPEATED]
+    yield from order[max(rows - UNREPEATED, 0) :]
     while True:
         yield from rng.permutation(rows)
 
@@ -126,26 +122,26 @@ class Strata:
         self.background, self.population = background, len(background)
         self.count = np.zeros(self.population)
         self.total = np.zeros((self.population, d))
-        self.squares = np.zeros(d)
+        self.squares = np.zeros((self.population, d))
 
     def add(self, at: NDArray[np.intp], draws: Floats) -> None:
         """Take in draws (n, d) from the background rows `at` (n,)."""
         np.add.at(self.count, at, 1)
         np.add.at(self.total, at, draws)
-        self.squares += (draws**2).sum(axis=0)
+        np.add.at(self.squares, at, draws**2)
 
     def estimate(self, prediction: float) -> Estimate:
         """The mean over the strata that were visited, with its standard errors."""
         seen = self.count > 0
         means, count = self.total[seen] / self.count[seen, None], self.count[seen, None]
-        noise = np.maximum(self.squares - (means**2 * count).sum(axis=0), 0)
+        within = np.maximum(self.squares[seen] / count - means**2, 0) * count / np.maximum(count - 1, 1)
         shift, wider = np.zeros(means.shape[1]), np.ones(means.shape[1])
         if LEAST_STRATA <= len(means) < self.population:
             means, shift, wider = self._regressed(means, seen)
         values = means.mean(axis=0) + shift
         draws = int(count.sum())
         rounding = EPSILON * (abs(prediction) + float(np.abs(values).max()))  # 0 is for what is exact
-        error = np.maximum(self._error(means, count, noise) * wider, rounding)
+        error = np.maximum(self._error(means, count, within) * wider, rounding)
         settled = draws >= ENOUGH_DRAWS and bool(error.max() <= PRECISION * np.abs(values).max())
         base = prediction - float(values.sum())
         return Estimate(values, base, error, exact=False, settled=settled, samples=draws)
@@ -163,27 +159,43 @@ class Strata:
             way = self.background.mean(axis=0) - origins.mean(axis=0)
             wider = np.sqrt(1 + len(means) * way**2 / (apart**2).sum(axis=0))
             rest = means - slope * apart
-        known = np.isfinite(slope) & np.isfinite(rest).all(
-            axis=0
-        )  # not so for constant columns, or where values are missing
+        # Not so for constant columns, or where values are missing.
+        known = np.isfinite(slope) & np.isfinite(rest).all(axis=0)
         return np.where(known, rest, means), np.where(known, slope * way, 0.0), np.where(known, wider, 1.0)
 
-    def _error(self, means: Floats, count: Floats, noise_squares: Floats) -> Floats:
+    def _error(self, means: Floats, count: Floats, within: Floats) -> Floats:
         """Standard errors (d,): strata not yet seen are as far apart as the seen, those seen err by the noise of the orders alone.
 
-        Cochran (1977), section 10.3, two-stage sampling; degrees of freedom by Satterthwaite (1946).
+        Means (v, d) and variances within (v, d) of the strata that were seen, and how often each was (v, 1). Cochran (1977), section 10.3,
+        two-stage sampling; degrees of freedom by Satterthwaite (1946).
         """
         strata, share = len(means), len(means) / self.population
         apart = max(strata - (2 if LEAST_STRATA <= strata < self.population else 1), 1)
-        among = _doubted(((means - means.mean(axis=0)) ** 2).sum(axis=0) / apart, strata)
-        repeated = int(count.sum()) - strata
-        if repeated < ENOUGH_REPEATED and (strata < self.population or not repeated):
+        distance = (means - means.mean(axis=0)) ** 2
+        among = _doubted(distance.sum(axis=0) / apart, strata)
+        twice = count[:, 0] > 1
+        if twice.sum() < ENOUGH_REPEATED and (strata < self.population or not twice.any()):
             return np.sqrt(among / strata) * _student(np.full_like(among, apart))
-        within = noise_squares / repeated
         unseen = (1 - share) * among / strata
-        noise = share * _doubted(within, repeated) * np.mean(1 / count) / strata
-        freedom = (unseen + noise) ** 2 / np.maximum(unseen**2 / apart + HEAVY_TAILS * noise**2 / repeated, 1e-300)
+        total, degrees = _noise(within[twice], count[twice], distance[twice], distance[~twice])
+        noise = share * total / strata**2
+        freedom = (unseen + noise) ** 2 / np.maximum(unseen**2 / apart + noise**2 / degrees, 1e-300)
         return np.asarray(np.sqrt(unseen + noise) * _student(np.maximum(freedom, 1.0)))
+
+
+def _noise(within: Floats, count: Floats, distance: Floats, others: Floats) -> tuple[Floats, Floats]:
+    """The sum over strata of their means' variances (d,), and its degrees of freedom (d,).
+
+    `within` (k, d) is known for strata visited more than once. A stratum visited once may be one of the noisiest: where those are the ones
+    far from the rest, its distance (squared, `others`) says so (ratio estimator); at least it is as noisy as the average.
+    """
+    sum_within = within.sum(axis=0)
+    average = len(others) * sum_within / len(within)
+    by_distance = others.sum(axis=0) * sum_within / np.maximum(distance.sum(axis=0), 1e-300)
+    total = (within / count).sum(axis=0) + np.maximum(average, by_distance)
+    # Few strata may hold most of the noise; E[w²] = σ⁴ (ν + 2) / ν of each, ν = count - 1.
+    degrees = sum_within**2 / np.maximum((within**2 / (count + 1)).sum(axis=0), 1e-300)
+    return _doubted(total, int(count.sum())), np.maximum(degrees, 1.0)
 
 
 def _doubted(variance: Floats, draws: int) -> Floats:
