@@ -42,7 +42,7 @@ def exact(desk: Desk) -> list[str]:
     called = [wall(lambda at=at: desk.explain(bundle, at=at)) for at in times]
     loads = []
     for _ in range(ROUNDS):
-        desk._posts[bundle.bundle_sha256, "live"].worker.kill()
+        desk._posts._held[bundle.bundle_sha256, "live"].worker.kill()
         loads.append(desk.explain(bundle, at=times[-1]).stages_ms["load"])
     return [
         quantiles("exact explanation, warm, as the caller waits (ms)", called),

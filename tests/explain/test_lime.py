@@ -1,10 +1,13 @@
 import warnings
 from functools import cache
 from itertools import pairwise
+from types import SimpleNamespace
 
 import lightgbm
+import lime_peer
 import numpy as np
 import pytest
+from lime_peer import BACKGROUND, ROW, product
 from scipy.stats import truncnorm
 
 from workbench.budget import Deadline
@@ -12,10 +15,6 @@ from workbench.explain import lime
 from workbench.local_fit import LIME_DRAWS, LocalFit
 from workbench.neighbourhood import Neighbourhood, bins_of, quartiles
 from workbench.schema import ModelFailedError
-
-BACKGROUND = np.random.default_rng(3).normal(size=(400, 6))
-BACKGROUND[:, 3] = np.exp(BACKGROUND[:, 3])
-ROW = np.array([1.0, -2.0, 0.5, 3.0, 0.1, -0.2])
 
 
 class Model:
@@ -27,11 +26,6 @@ class Model:
 
     def __init__(self, formula):
         self.predict = formula
-
-
-def product(rows):
-    """Idle in its last column."""
-    return rows[:, 0] * rows[:, 1] + np.tanh(rows[:, 2]) * rows[:, 3] - 2 * rows[:, 4]
 
 
 @cache
@@ -75,62 +69,43 @@ def endless(formula):
 
 @pytest.fixture(scope="module")
 def peer():
-    """The lime package on the same background, and what it drew and fitted around ROW."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        from lime.lime_tabular import LimeTabularExplainer  # noqa: PLC0415
-    explainer = LimeTabularExplainer(BACKGROUND, mode="regression", feature_selection="none", random_state=0)
-    seen, fit = {}, explainer.base.explain_instance_with_data
-
-    def predict(rows):
-        seen.update(rows=rows, y=product(rows))
-        return seen["y"]
-
-    def watched(on, y, distances, *args, **kwargs):
-        seen.update(on=on, weights=explainer.base.kernel_fn(distances))
-        return fit(on, y, distances, *args, **kwargs)
-
-    explainer.base.explain_instance_with_data = watched
-    answer = explainer.explain_instance(ROW, predict, num_samples=LIME_DRAWS + 1)
-    return explainer, answer, seen
+    """What the lime package drew, weighed and fitted around ROW; lime_peer.py made it."""
+    with np.load(lime_peer.FILE) as file:
+        return SimpleNamespace(**file)
 
 
 def test_bins_switches_and_weights_are_limes(peer):
-    explainer, _, seen = peer
     edges = quartiles(np.sort(BACKGROUND.T, axis=1))
-    for j, low_to_high in enumerate(edges):
-        np.testing.assert_allclose(low_to_high, explainer.discretizer.maxs[j][:3], rtol=1e-12)
-    bins = bins_of(seen["rows"].T, edges)
-    np.testing.assert_array_equal(bins.T, explainer.discretizer.discretize(seen["rows"]))
+    for low_to_high, maxs in zip(edges, peer.maxs, strict=True):
+        np.testing.assert_allclose(low_to_high, maxs[:3], rtol=1e-12)
+    bins = bins_of(peer.rows.T, edges)
+    np.testing.assert_array_equal(bins.T, peer.bins)
     on = (bins == bins_of(ROW[:, None], edges)).T
-    np.testing.assert_array_equal(on, seen["on"].astype(bool))
-    np.testing.assert_allclose(lime.kernel(len(ROW))[(~on).sum(axis=1)], seen["weights"], rtol=1e-12)
+    np.testing.assert_array_equal(on, peer.on)
+    np.testing.assert_allclose(lime.kernel(len(ROW))[(~on).sum(axis=1)], peer.weights, rtol=1e-12)
 
 
 def test_coefficients_intercept_and_score_are_limes(peer):
-    _, answer, seen = peer
-    fit = LocalFit(len(ROW))
-    on, weights, y = seen["on"][1:].astype(bool), seen["weights"][1:], seen["y"][1:] - seen["y"][0]
+    fit, predictions = LocalFit(len(ROW)), product(peer.rows)
+    on, weights, y = peer.on[1:], peer.weights[1:], predictions[1:] - predictions[0]
     for part in np.array_split(np.arange(LIME_DRAWS), 7):
         fit.add(on[part], weights[part], y[part], np.empty((len(part), 0)))
-    coefficients = np.array([value for _, value in sorted(answer.local_exp[1])])
-    np.testing.assert_allclose(fit.coefficients, coefficients, atol=1e-10)
-    assert fit.intercept + seen["y"][0] == pytest.approx(answer.intercept[1], abs=1e-10)
-    assert fit.intercept + fit.coefficients.sum() + seen["y"][0] == pytest.approx(answer.local_pred[0], abs=1e-10)
+    np.testing.assert_allclose(fit.coefficients, peer.coefficients, atol=1e-10)
+    assert fit.intercept + predictions[0] == pytest.approx(float(peer.intercept), abs=1e-10)
+    assert fit.intercept + fit.coefficients.sum() + predictions[0] == pytest.approx(float(peer.local_pred), abs=1e-10)
     unadjusted = 1 - (1 - fit.r2) * (LIME_DRAWS - len(ROW) - 1) / LIME_DRAWS
-    assert unadjusted == pytest.approx(answer.score, abs=1e-10)
+    assert unadjusted == pytest.approx(float(peer.score), abs=1e-10)
 
 
 def test_values_are_drawn_from_limes_truncated_normals(peer):
-    explainer, _, seen = peer
-    discretizer, near = explainer.discretizer, Neighbourhood(ROW, BACKGROUND)
+    near = Neighbourhood(ROW, BACKGROUND)
     for j, table in enumerate(near.table):
-        stats = [np.array(getattr(discretizer, name)[j]) for name in ("mins", "maxs", "means", "stds")]
+        stats = (peer.mins[j], peer.maxs[j], peer.means[j], peer.stds[j])
         for low, high, mean, std, part in zip(*stats, np.split(table, 4), strict=True):
             share = (np.arange(len(part)) + 0.5) / len(part)
             quantiles = truncnorm.ppf(share, (low - mean) / std, (high - mean) / std, mean, std)
             np.testing.assert_allclose(part, quantiles, atol=1e-4 * std)
-        places = (np.searchsorted(table, np.sort(seen["rows"][1:, j])) + 0.5) / len(table)
+        places = (np.searchsorted(table, np.sort(peer.rows[1:, j])) + 0.5) / len(table)
         assert np.abs(places - np.linspace(0, 1, LIME_DRAWS)).max() < 0.03  # Kolmogorov: 1.95 / √4999 at 0.1 %
 
 
