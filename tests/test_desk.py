@@ -238,7 +238,6 @@ def test_no_more_posts_than_the_desk_has_room_for(tmp_path):
         assert len(desk._posts._held) == POSTS
 
 
-@pytest.mark.filterwarnings("ignore:The set_:PendingDeprecationWarning")  # shap's, of matplotlib
 def test_shaps_own_plots_take_an_explanation(desk, tmp_path):
     answer = desk.explain(python_bundle(tmp_path, "product"))
     as_shap = answer.to_shap()
