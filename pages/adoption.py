@@ -8,7 +8,7 @@ from workbench.charts.adoption import reliability, slowness
 
 WIDE = 500  # side by side where the window is wide, one under the other where it is not
 
-lang = str(st.session_state["lang"])
+lang = str(st.session_state["spoken"])
 bundle = shell.bundle(lang)
 heading.show(bundle, lang)
 

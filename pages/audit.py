@@ -4,7 +4,7 @@ import shell
 import streamlit as st
 from parts import findings, heading, jobs
 
-lang = str(st.session_state["lang"])
+lang = str(st.session_state["spoken"])
 bundle = shell.bundle(lang)
 heading.show(bundle, lang)
 

@@ -7,7 +7,7 @@ from parts import explained, figure, heading
 from workbench.charts.budget import budget_gauge
 from workbench.charts.waterfall import waterfall
 
-lang = str(st.session_state["lang"])
+lang = str(st.session_state["spoken"])
 bundle = shell.bundle(lang)
 heading.show(bundle, lang)
 

@@ -9,7 +9,7 @@ from workbench.text import text
 
 WIDE = 500  # side by side where the window is wide, one under the other where it is not
 
-lang = str(st.session_state["lang"])
+lang = str(st.session_state["spoken"])
 ledger = shell.ledger()
 st.title(text("page.latency.name", lang), anchor=False)
 st.caption(text("page.latency.about", lang))

@@ -18,15 +18,15 @@ NAMES = {"en": "English", "zh": "中文"}
 
 def choose_language() -> str:
     """The reader's language: chosen here, named by ?lang=, or the one that the app was started in."""
-    if "lang" not in st.session_state:
-        wished = (st.query_params.get("lang"), os.environ.get("WORKBENCH_LANG"), *LANGUAGES)
-        st.session_state["lang"] = next(lang for lang in wished if lang in LANGUAGES)
-    label = " / ".join(NAMES.values())
+    state = st.session_state  # a widget's own value may be lost when two runs of a page meet
+    wished = (state.get("lang"), state.get("spoken"), st.query_params.get("lang"), os.environ.get("WORKBENCH_LANG"))
+    state["lang"] = next(lang for lang in (*wished, *LANGUAGES) if lang in LANGUAGES)
+    spoken, label = str(state["lang"]), " / ".join(NAMES.values())
     chosen = st.segmented_control(
         label, LANGUAGES, format_func=NAMES.__getitem__, required=True, key="lang", label_visibility="collapsed"
     )
-    st.query_params["lang"] = str(chosen)
-    return str(chosen)
+    state["spoken"] = st.query_params["lang"] = chosen if chosen in LANGUAGES else spoken
+    return str(state["spoken"])
 
 
 def choose_bundle(lang: str) -> None:
@@ -53,8 +53,8 @@ def ledger() -> Ledger:
 @st.cache_resource(show_spinner=False)
 def desk() -> Desk:
     """The one desk of the app; its workers hold the models."""
-    sys.setswitchinterval(0.001)  # at a deadline its threads come to their turn soon, though others are drawing pages
-    gc.freeze()  # and do not wait for a collector that looks through all libraries
+    sys.setswitchinterval(0.001)  # at a deadline its threads soon come to their turn, though others draw pages
+    gc.freeze()  # nor do they wait while all libraries are searched for garbage
     opened = Desk(ledger())
     atexit.register(opened.close)
     return opened

@@ -5,6 +5,8 @@ import threading
 from workbench.line import Cancelled
 from workbench.schema import Explanation
 
+MOMENT_S = 0.03  # most exact answers are complete by then, and nothing has to be drawn twice
+
 
 class Ticket:
     """A question that was put. `latest` is the best answer so far (None before the first), `done` whether it is the last."""
@@ -21,8 +23,9 @@ class Ticket:
         return self._done.is_set()
 
     def first(self) -> Explanation:
-        """Wait for an answer, however early. Raises what went wrong, where something did."""
+        """Wait for an answer, however early, and a moment for the last. Raises what went wrong, where something did."""
         self._came.wait()
+        self._done.wait(MOMENT_S)
         return self._answer()
 
     def last(self) -> Explanation:
