@@ -164,7 +164,9 @@ def build_bundles() -> None:
     build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
 
     def missing() -> list[str]:
-        shipped = (n for n in build["force-include"] if n.startswith("datasets/") and not n.startswith("datasets/data/"))
+        shipped = (
+            n for n in build["force-include"] if n.startswith("datasets/") and not n.startswith("datasets/data/")
+        )
         return [name for name in shipped if not (ROOT / name / "bundle.toml").exists()]
 
     if missing():
