@@ -264,7 +264,7 @@ def test_a_models_own_sentence_comes_through(desk, tmp_path):
 
 
 def test_an_answer_is_shown_early_and_gets_better(desk, tmp_path):
-    bundle = python_bundle(tmp_path, "product", idle=WIDE)
+    bundle = python_bundle(tmp_path, "takes_long", idle=WIDE)
     desk.explain(bundle)
     ticket = desk.ask(bundle, budget_ms=600)
     early = ticket.first()

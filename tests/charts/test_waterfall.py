@@ -37,7 +37,7 @@ def test_others_carry_the_sum_and_the_error_of_all_that_is_left_out():
 
 
 def test_what_a_local_fit_misses_is_a_stair_of_its_own():
-    steps = staircase(explanation(prediction=0.02), "en")
+    steps = staircase(explanation(prediction=0.02, fit_r2=0.4), "en")
     assert steps[-2].kind == "remainder"
     assert steps[-2].end == 0.02
     assert all(step.kind != "remainder" for step in staircase(explanation(), "en"))
