@@ -12,6 +12,7 @@ import pytest
 from builders import make_bundle
 from playwright.sync_api import sync_playwright
 from screen import HOSTILE, settle
+from test_adoption import DECISIONS, log
 
 ROOT = Path(__file__).parent.parent.parent
 QUIET = [
@@ -62,10 +63,18 @@ def app_home(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def app(app_home, hostile_bundle, broken_bundle):
+def app(app_home, hostile_bundle, broken_bundle, logged_bundle):
     """The address of the app, opened on the shipped bundles and on two that a stranger sent."""
     address = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "workbench.cli", "app", str(hostile_bundle), str(broken_bundle)]
+    command = [
+        sys.executable,
+        "-m",
+        "workbench.cli",
+        "app",
+        str(hostile_bundle),
+        str(broken_bundle),
+        str(logged_bundle),
+    ]
     with (
         (app_home / "app.log").open("w") as log,
         subprocess.Popen(
@@ -126,3 +135,13 @@ def hostile_bundle(tmp_path_factory):
 def broken_bundle(tmp_path_factory):
     """A bundle with two faults: a column that is not there, and a model file that is cut."""
     return make_bundle(tmp_path_factory.mktemp("sent") / "broken", model="tree\n", panel={"time": "day"})
+
+
+@pytest.fixture(scope="session")
+def logged_bundle(tmp_path_factory):
+    """A bundle with a log of decisions."""
+    folder = make_bundle(tmp_path_factory.mktemp("sent") / "logged", decisions=DECISIONS)
+    names = {"predicted": "p", "latency_ms": "ms", "adopted": "taken", "outcome": "won"}
+    table = log(drop=0.63).rename(columns=names).rename_axis("time").reset_index()
+    table.to_csv(folder / "decisions.csv", index=False)
+    return folder

@@ -1,24 +1,13 @@
 """The page of adoption: the break of a planted log, and the worked example where a bundle has no log, called what it is."""
 
 import pytest
-from builders import make_bundle
 from screen import keep, settle
-from test_adoption import DECISIONS, log
+from test_adoption import log
 
 from workbench.adoption import examine
 from workbench.text import say, text
 
 EVERY_LOOK = [(lang, scheme) for lang in ("en", "zh") for scheme in ("light", "dark")]
-
-
-@pytest.fixture(scope="session")
-def hostile_bundle(tmp_path_factory):
-    """The app of these tests opens a bundle with a log of decisions."""
-    folder = make_bundle(tmp_path_factory.mktemp("sent") / "logged", decisions=DECISIONS)
-    names = {"predicted": "p", "latency_ms": "ms", "adopted": "taken", "outcome": "won"}
-    table = log(drop=0.63).rename(columns=names).rename_axis("time").reset_index()
-    table.to_csv(folder / "decisions.csv", index=False)
-    return folder
 
 
 def opened(look, bundle, lang, scheme):
