@@ -1,10 +1,12 @@
 """What most tests share: a ledger of its own for every test, one desk for the session."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from workbench import cli
 from workbench.desk import Desk
 
 # A busy machine is no failure of what is tested.
@@ -22,3 +24,15 @@ def own_home(tmp_path_factory, monkeypatch):
 def desk() -> Iterator[Desk]:
     with Desk() as found:
         yield found
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command in this process; gives status, standard output, standard error."""
+
+    def go(*words):
+        status = cli._guard(partial(cli.app, args=[str(w) for w in words]), debug=False, lang="en")
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return go

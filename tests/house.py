@@ -18,7 +18,8 @@ FLOORS = {
         (
             "budget text shipped manifest wire durable fonts foreign line",
             "schema supervisor",
-            "model posts ticket decision smoothing folds trees formats local_fit neighbourhood threshold",
+            "model_file",
+            "posts ticket decision smoothing folds trees formats local_fit neighbourhood threshold model",
             "reading explain ledger models advice",
             "bundles request",
             "beginning worker desk checklist latency",

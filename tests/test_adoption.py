@@ -1,14 +1,13 @@
 """The break is found where it was planted, is not found where there is none, and a small log gets no verdict."""
 
 import json
-from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 from builders import make_bundle
 
-from workbench import adoption, cli
+from workbench import adoption
 from workbench.adoption import Finding, bins, days, examine, of_advice, rate
 from workbench.schema import BadInputError
 from workbench.text import LANGUAGES, say
@@ -191,16 +190,6 @@ def test_the_students_are_called_students():
     assert found.source == "advice"
     assert "tudents" in say(found.sentence) or "no break" in say(found.sentence)
     assert "explanation" not in say(found.sentence)
-
-
-@pytest.fixture
-def run(capsys):
-    def go(*words):
-        status = cli._guard(partial(cli.app, args=[str(w) for w in words]), debug=False, lang="en")
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return go
 
 
 def with_log(folder, table):

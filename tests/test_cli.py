@@ -4,25 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from functools import partial
 
 import pytest
 from builders import FEATURES, MANIFEST, make_bundle, merged, toml
 from desk_bundles import CODE
 
 from workbench import cli
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command in this process; gives status, standard output, standard error."""
-
-    def go(*words):
-        status = cli._guard(partial(cli.app, args=[str(w) for w in words]), debug=False, lang="en")
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return go
 
 
 @pytest.fixture(scope="module")

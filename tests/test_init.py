@@ -3,7 +3,6 @@
 import json
 import pickle
 import tomllib
-from functools import partial
 from pathlib import Path
 
 import catboost
@@ -19,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skops.io import dump
 
-from workbench import cli, models
+from workbench import models
 from workbench.beginning.folder import begin
 from workbench.beginning.names import family_of, horizon_in, lag_of
 from workbench.bundles import load_bundle, shipped_bundles
@@ -77,18 +76,6 @@ SAVERS = {
     "onnx": (save_onnx, "m.onnx"),
 }
 THERE = [name for name in SAVERS if name in models.formats()]
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command in this process; gives status, standard output, standard error."""
-
-    def go(*words):
-        status = cli._guard(partial(cli.app, args=[str(w) for w in words]), debug=False, lang="en")
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return go
 
 
 @pytest.fixture

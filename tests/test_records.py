@@ -1,23 +1,11 @@
 """`workbench records`: filters, groups, verification, and what it says where the ledger is none."""
 
 import json
-from functools import partial
 
 import pytest
 from builders import make_bundle
 
-from workbench import cli
 from workbench.ledger import Ledger
-
-
-@pytest.fixture
-def run(capsys):
-    def go(*words):
-        status = cli._guard(partial(cli.app, args=[str(w) for w in words]), debug=False, lang="en")
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return go
 
 
 @pytest.fixture

@@ -1,9 +1,14 @@
 """What a model is to those who explain it, inside a worker, and what an explainer makes of it."""
 
+import os
+import sys
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal, Protocol, runtime_checkable
 
-from workbench.schema import Floats
+import numpy as np
+
+from workbench.schema import Floats, Message, ModelFailedError
 
 # Doubles add up to about 1e-13 of the spread of a model's output; beyond this line the values do not belong to the prediction. A model
 # whose library reckons in floats has a `precision` of its own.
@@ -56,3 +61,36 @@ class Estimate:
     samples: int | None = None
     fit_r2: float | None = None
     stability: float | None = None
+
+
+def check_width(found: int, expected: int) -> None:
+    """Raise ModelFailedError unless there is a column for each feature: native code reads beyond a row that is too short."""
+    if found != expected:
+        raise ModelFailedError(Message("fault.model.width", {"found": found, "expected": expected}))
+
+
+def fitting(rows: Floats, expected: int) -> Floats:
+    """Rows (n, expected) as native code wants them; ModelFailedError for another width."""
+    rows = np.ascontiguousarray(rows, np.float64)
+    check_width(rows.shape[-1] if rows.ndim == 2 else 0, expected)  # noqa: PLR2004
+    return rows
+
+
+def threads(walks: int) -> int:
+    """One thread for little work (waking a pool costs more than it gives, on a busy machine far more), at most four for much.
+
+    Work is counted in walks of one row through one tree, each well under a tenth of a microsecond.
+    """
+    return 1 if walks < 1_000_000 else min(4, os.cpu_count() or 1)  # noqa: PLR2004
+
+
+def import_without(library: str, *hidden: str) -> None:
+    """Import a library while others that it would take along, and that nobody here uses, are not to be found."""
+    for name in hidden:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type] # None is how Python spells "not to be found"
+    try:
+        import_module(library)
+    finally:
+        for name in hidden:
+            if sys.modules[name] is None:
+                del sys.modules[name]

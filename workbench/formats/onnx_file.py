@@ -11,6 +11,7 @@ from typing import Any
 
 from workbench.foreign import shown
 from workbench.formats.protobuf import FIXED32, VARINT, Found, Known, Table, WireError, fields, read, signed, whole
+from workbench.model_file import content_of
 from workbench.schema import BadInputError, Fault
 
 LARGEST_MB = 256
@@ -146,11 +147,7 @@ class Graph:
 def read_graph(path: Path) -> Graph:
     """Take a file apart; `BadInputError` where it is no ONNX model, was cut off, or holds what is refused whatever it says."""
     file = path.name
-    if path.stat().st_size > LARGEST_MB << 20:
-        raise BadInputError([Fault("fault.model.large", file, values={"limit_mb": LARGEST_MB})])
-    content = path.read_bytes()
-    if not content.strip(b" \r\n\t\0"):
-        raise BadInputError([Fault("fault.model.empty", file)])
+    content = content_of(path, LARGEST_MB)
     try:
         return _Reader(file).graph(content)
     except WireError as error:

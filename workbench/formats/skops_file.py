@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from workbench.foreign import shown
 from workbench.formats.skops_trust import BOOSTERS, ROLES
+from workbench.model_file import content_of
 from workbench.schema import BadInputError, Fault
 
 LARGEST_MB = 256
@@ -54,11 +55,7 @@ class Odd(Exception):  # noqa: N818 - becomes a fault at the edge of this room
 def read_parts(path: Path) -> Part:
     """The file's outermost object; `BadInputError` with every foreign type by name, or the first other fault."""
     file = path.name
-    if path.stat().st_size > LARGEST_MB << 20:
-        raise BadInputError([Fault("fault.model.large", file, values={"limit_mb": LARGEST_MB})])
-    content = path.read_bytes()
-    if not content.strip():
-        raise BadInputError([Fault("fault.model.empty", file)])
+    content = content_of(path, LARGEST_MB)
     if not content.startswith(b"PK"):
         raise BadInputError([Fault("fault.sklearn.not_this", file)])
     try:

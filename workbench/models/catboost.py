@@ -1,14 +1,12 @@
 """CatBoost models (.cbm) of numeric features: the check of `cbm` first, then, in a worker only, the library."""
 
-import os
-import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from workbench.schema import Floats, Message, ModelFailedError
+from workbench.model import check_width, fitting, import_without, threads
+from workbench.schema import Floats
 from workbench.trees.cbm import CatBoostFile, read_cbm
 
 LIBRARY = "catboost"
@@ -60,19 +58,12 @@ class CatBoost:
 
     def predict(self, rows: Floats) -> Floats:
         """(n, d) in the model's order -> raw formula values (n,)."""
-        rows = self._fitting(rows)
+        rows = fitting(rows, len(self.feature_names))
         if not len(rows):
             return np.empty(0)
-        threads = _threads(len(rows) * self.n_trees)
-        answer: Any = self._model.predict(rows, prediction_type="RawFormulaVal", thread_count=threads)
+        wanted = threads(len(rows) * self.n_trees)
+        answer: Any = self._model.predict(rows, prediction_type="RawFormulaVal", thread_count=wanted)
         return np.asarray(answer, np.float64)
-
-    def _fitting(self, rows: Floats) -> Floats:
-        rows = np.ascontiguousarray(rows, np.float64)
-        expected = len(self.feature_names)
-        if rows.ndim != 2 or rows.shape[1] != expected:  # noqa: PLR2004
-            raise ModelFailedError(Message("fault.model.width", {"found": rows.shape[-1], "expected": expected}))
-        return rows
 
 
 class SymmetricCatBoost(CatBoost):
@@ -84,7 +75,7 @@ class SymmetricCatBoost(CatBoost):
         CatBoost's `shap_calc_type` "Regular": an unknown feature's sides are weighed by the weights of their leaves, empty ones not
         at all. (Its "Exact" is another game, with other values.)
         """
-        rows = self._fitting(rows)
+        rows = fitting(rows, len(self.feature_names))
         if not len(rows):
             return np.empty((0, len(self.feature_names))), np.empty(0)
         values = self._model.get_feature_importance(
@@ -92,26 +83,14 @@ class SymmetricCatBoost(CatBoost):
             type="ShapValues",
             shap_mode="Auto",
             shap_calc_type="Regular",
-            thread_count=_threads(len(rows) * self.n_trees * CONTRIBUTIONS_COST),
+            thread_count=threads(len(rows) * self.n_trees * CONTRIBUTIONS_COST),
         )
         return values[:, :-1], values[:, -1]
 
 
-def _threads(walks: int) -> int:
-    """One thread for little work, at most four for much; counted in walks of one row through one tree."""
-    return 1 if walks < 1_000_000 else min(4, os.cpu_count() or 1)  # noqa: PLR2004
-
-
 def preload() -> None:
     """Import the library before there is a model, without what it wants for notebooks."""
-    for name in UNUSED:
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type] # None is how Python spells "not to be found"
-    try:
-        import_module("catboost")
-    finally:
-        for name in UNUSED:
-            if sys.modules[name] is None:
-                del sys.modules[name]
+    import_without("catboost", *UNUSED)
 
 
 def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -> CatBoost:
@@ -119,7 +98,5 @@ def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -
     del entry
     checked = read_cbm(path)
     model = SymmetricCatBoost(checked) if checked.symmetric else CatBoost(checked)
-    if features and len(features) != len(model.feature_names):
-        values = {"found": len(features), "expected": len(model.feature_names)}
-        raise ModelFailedError(Message("fault.model.width", values))
+    check_width(len(features or model.feature_names), len(model.feature_names))
     return model

@@ -1,14 +1,12 @@
 """LightGBM models: the check of `lightgbm_text` first, then, in a worker only, the library."""
 
-import os
-import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.model import check_width, fitting, import_without, threads
 from workbench.schema import Floats, Message, ModelFailedError
 from workbench.trees.forest import check_forest
 from workbench.trees.lightgbm_text import RANKINGS, ModelText, check_sizes, read_text
@@ -97,14 +95,11 @@ class LightGBM:
         return values[:, :-1], values[:, -1]
 
     def _run(self, rows: Floats, **how: bool) -> Any:
-        rows = np.ascontiguousarray(rows, np.float64)
-        expected = len(self.feature_names)
-        if rows.ndim != 2 or rows.shape[1] != expected:  # noqa: PLR2004
-            raise ModelFailedError(Message("fault.model.width", {"found": rows.shape[-1], "expected": expected}))
+        rows, expected = fitting(rows, len(self.feature_names)), len(self.feature_names)
         if not len(rows):
             return np.empty((0, expected + 1) if "pred_contrib" in how else 0)
         cost = CONTRIBUTIONS_COST if "pred_contrib" in how else 1
-        return self._booster.predict(rows, num_threads=_threads(len(rows) * self.n_trees * cost), **how)
+        return self._booster.predict(rows, num_threads=threads(len(rows) * self.n_trees * cost), **how)
 
     def refit(self, rows: Floats, y: Floats, train: NDArray[np.bool_], test: NDArray[np.bool_], seed: int) -> Floats:
         """Fit the same learner anew on each fold and predict what it did not see.
@@ -134,7 +129,7 @@ class LightGBM:
         given: dict[str, object] = {key: written[key] for key in SETTINGS if written.get(key)}
         given |= {key: written[key] == "1" for key in SWITCHES if key in written}
         fixed = {"objective": objective, "seed": seed, "deterministic": True, "force_row_wise": True, "verbosity": -1}
-        return {**given, **fixed, "num_threads": _threads(n * self.n_trees * FIT_COST)}
+        return {**given, **fixed, "num_threads": threads(n * self.n_trees * FIT_COST)}
 
     def _categorical(self) -> list[int]:
         listed = self._checked.parameters.get("categorical_feature", "")
@@ -142,33 +137,17 @@ class LightGBM:
         return [number for number in numbers if number < len(self.feature_names)]
 
 
-def _threads(walks: int) -> int:
-    """One thread for little work (waking a pool costs more than it gives, on a busy machine far more), at most four for much.
-
-    Work is counted in walks of one row through one tree, each well under a tenth of a microsecond.
-    """
-    return 1 if walks < 1_000_000 else min(4, os.cpu_count() or 1)  # noqa: PLR2004
-
-
 def preload() -> None:
     """Import the library before there is a model, so that a worker is ready in milliseconds.
 
-    Hidden from it while it looks around: scikit-learn, which it wants for wrappers that nobody here uses, and which takes
-    longer to import than all the rest.
+    Without scikit-learn, which it wants for wrappers that nobody here uses, and which takes longer to import than all the rest.
     """
-    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type] # None is how Python spells "not to be found"
-    try:
-        import_module("lightgbm")
-    finally:
-        if sys.modules["sklearn"] is None:
-            del sys.modules["sklearn"]
+    import_without("lightgbm", "sklearn")
 
 
 def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -> LightGBM:
     """Check the file once more and load it; in a worker only. Rows will come as `features`: one a feature of the model."""
     del entry
     model = LightGBM(checked(path))
-    if features and len(features) != len(model.feature_names):
-        values = {"found": len(features), "expected": len(model.feature_names)}
-        raise ModelFailedError(Message("fault.model.width", values))
+    check_width(len(features or model.feature_names), len(model.feature_names))
     return model

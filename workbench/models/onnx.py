@@ -15,6 +15,7 @@ from workbench.foreign import shown
 from workbench.formats import onnx_checks
 from workbench.formats.onnx_checks import Checked
 from workbench.formats.onnx_file import DOUBLE
+from workbench.model import check_width, fitting
 from workbench.schema import Floats, Message, ModelFailedError
 
 LIBRARY = "onnxruntime"
@@ -68,10 +69,7 @@ class OnnxModel:
 
     def predict(self, rows: Floats) -> Floats:
         """(n, d) in the model's order -> (n,): what the model gives, or P(y = 1); for anomalies larger means stranger."""
-        rows = np.ascontiguousarray(rows, np.float64)
-        expected = len(self.feature_names)
-        if rows.ndim != 2 or rows.shape[1] != expected:  # noqa: PLR2004
-            raise ModelFailedError(Message("fault.model.width", {"found": rows.shape[-1], "expected": expected}))
+        rows = fitting(rows, len(self.feature_names))
         blocks = [self._answers(rows[at : at + BLOCK])[:, self._column] for at in range(0, len(rows), BLOCK)]
         answer = np.concatenate([np.empty(0), *blocks])
         return -answer if self._checked.says == "normality" else answer
@@ -107,9 +105,7 @@ def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -
     """Check the file once more and load it; in a worker only. Rows will come as `features`: one a feature of the model."""
     del entry
     checked = onnx_checks.check(path)
-    if features and len(features) != len(checked.features):
-        values = {"found": len(features), "expected": len(checked.features)}
-        raise ModelFailedError(Message("fault.model.width", values))
+    check_width(len(features or checked.features), len(checked.features))
     try:
         return OnnxModel(checked)
     except (ModelFailedError, MemoryError):

@@ -19,6 +19,7 @@ from workbench.formats.shortcuts import Way, shortcut
 from workbench.formats.skops_checks import Checked
 from workbench.formats.skops_file import Part
 from workbench.formats.skops_trust import ROLES
+from workbench.model import check_width, fitting
 from workbench.schema import Floats, Message, ModelFailedError
 
 LIBRARY = "sklearn"
@@ -78,10 +79,7 @@ class SklearnModel:
 
     def predict(self, rows: Floats) -> Floats:
         """(n, d) in the model's order -> (n,): predictions, P(y = 1), a decision score, or an anomaly score (larger = stranger)."""
-        rows = np.ascontiguousarray(rows, np.float64)
-        expected = len(self.feature_names)
-        if rows.ndim != 2 or rows.shape[1] != expected:  # noqa: PLR2004
-            raise ModelFailedError(Message("fault.model.width", {"found": rows.shape[-1], "expected": expected}))
+        rows = fitting(rows, len(self.feature_names))
         with np.errstate(all="ignore"):
             return self._runs(rows) if len(rows) else np.empty(0)
 
@@ -117,9 +115,7 @@ def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -
     """Check the file once more and build it; in a worker only. Rows will come as `features`: one a feature of the model."""
     del entry
     checked = skops_checks.check(path)
-    if features and len(features) != len(checked.features):
-        values = {"found": len(features), "expected": len(checked.features)}
-        raise ModelFailedError(Message("fault.model.width", values))
+    check_width(len(features or checked.features), len(checked.features))
     try:
         import_module("threadpoolctl").threadpool_limits(1)  # the other cores belong to the other workers
         with warnings.catch_warnings(), np.errstate(all="ignore"):

@@ -1,13 +1,11 @@
 """XGBoost models, JSON or UBJSON: the check of `xgboost_json` first, then, in a worker only, the library."""
 
-import os
-import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from workbench.model import check_width, fitting, import_without, threads
 from workbench.schema import Floats, Message, ModelFailedError
 from workbench.trees.xgboost_json import LOGISTIC, ModelDocument, read_document
 
@@ -72,10 +70,7 @@ class XGBoost:
         return values[:, :-1], values[:, -1]
 
     def _run(self, rows: Floats, **how: bool) -> Any:
-        rows = np.ascontiguousarray(rows, np.float64)
-        expected = len(self.feature_names)
-        if rows.ndim != 2 or rows.shape[1] != expected:  # noqa: PLR2004
-            raise ModelFailedError(Message("fault.model.width", {"found": rows.shape[-1], "expected": expected}))
+        rows, expected = fitting(rows, len(self.feature_names)), len(self.feature_names)
         if not len(rows):
             return np.empty((0, expected + 1) if "pred_contribs" in how else 0)
         with np.errstate(over="ignore"):
@@ -84,36 +79,24 @@ class XGBoost:
         if infinite.any():
             name = self.feature_names[int(infinite.argmax())]
             raise ModelFailedError(Message("fault.xgboost.infinite", {"feature": name}))
-        self._wake(_threads(len(rows) * self.n_trees * (CONTRIBUTIONS_COST if "pred_contribs" in how else 1)))
+        self._wake(threads(len(rows) * self.n_trees * (CONTRIBUTIONS_COST if "pred_contribs" in how else 1)))
         data = self._library.DMatrix(single, nthread=self._threads)
         return self._booster.predict(data, validate_features=False, iteration_range=(0, self._checked.rounds), **how)
 
-    def _wake(self, threads: int) -> None:
-        if threads != self._threads:
-            self._threads = threads
-            self._booster.set_param({"nthread": threads})
-
-
-def _threads(walks: int) -> int:
-    """One thread for little work, at most four for much; counted in walks of one row through one tree."""
-    return 1 if walks < 1_000_000 else min(4, os.cpu_count() or 1)  # noqa: PLR2004
+    def _wake(self, wanted: int) -> None:
+        if wanted != self._threads:
+            self._threads = wanted
+            self._booster.set_param({"nthread": wanted})
 
 
 def preload() -> None:
     """Import the library before there is a model, without scikit-learn, which it wants for wrappers that nobody here uses."""
-    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type] # None is how Python spells "not to be found"
-    try:
-        import_module("xgboost")
-    finally:
-        if sys.modules["sklearn"] is None:
-            del sys.modules["sklearn"]
+    import_without("xgboost", "sklearn")
 
 
 def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -> XGBoost:
     """Check the file once more and load it; in a worker only. Rows will come as `features`: one a feature of the model."""
     del entry
     model = XGBoost(read_document(path))
-    if features and len(features) != len(model.feature_names):
-        values = {"found": len(features), "expected": len(model.feature_names)}
-        raise ModelFailedError(Message("fault.model.width", values))
+    check_width(len(features or model.feature_names), len(model.feature_names))
     return model

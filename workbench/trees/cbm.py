@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.foreign import shown
+from workbench.model_file import content_of
 from workbench.schema import BadInputError, Fault
 
 LARGEST_MB = 256
@@ -50,11 +51,7 @@ class CatBoostFile:
 def read_cbm(path: Path) -> CatBoostFile:
     """Read and check a model file; `BadInputError` for whatever is damaged, or more than numbers in and one number out."""
     file = path.name
-    if path.stat().st_size > LARGEST_MB << 20:
-        raise BadInputError([Fault("fault.model.large", file, values={"limit_mb": LARGEST_MB})])
-    content = path.read_bytes()
-    if not content.strip():
-        raise BadInputError([Fault("fault.model.empty", file)])
+    content = content_of(path, LARGEST_MB)
     if not content.startswith(b"CBM1"):
         raise _bad(file, "not_this", None)
     try:

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from workbench.foreign import shown
+from workbench.model_file import content_of
 from workbench.schema import BadInputError, Fault
 
 LARGEST_MB = 256
@@ -112,11 +113,7 @@ def _stop(faults: Sequence[Fault]) -> None:
 
 
 def _text(path: Path) -> str:
-    if path.stat().st_size > LARGEST_MB << 20:
-        raise BadInputError([Fault("fault.model.large", path.name, values={"limit_mb": LARGEST_MB})])
-    content = path.read_bytes()
-    if not content.strip():
-        raise BadInputError([Fault("fault.model.empty", path.name)])
+    content = content_of(path, LARGEST_MB)
     try:
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:

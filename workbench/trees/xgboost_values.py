@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.foreign import shown
+from workbench.model_file import content_of
 from workbench.schema import BadInputError, Fault
 from workbench.trees.ubjson import UbjsonError, decode
 
@@ -23,11 +24,7 @@ def bad(file: str, fault: str, place: str | None, **values: object) -> BadInputE
 
 def read_values(path: Path) -> object:
     """What the file holds; `BadInputError` for what is neither JSON nor UBJSON to its end, or too large."""
-    if path.stat().st_size > LARGEST_MB << 20:
-        raise BadInputError([Fault("fault.model.large", path.name, values={"limit_mb": LARGEST_MB})])
-    content = path.read_bytes()
-    if not content.strip():
-        raise BadInputError([Fault("fault.model.empty", path.name)])
+    content = content_of(path, LARGEST_MB)
     if b"learner" not in content[:64]:
         raise bad(path.name, "not_this", None)
     try:
