@@ -56,7 +56,8 @@ def test_an_explanation_streams_and_stops_by_itself(talk):
     (first, *estimates), end = talk(head, arrays)
     assert end["done"]
     assert first[1]["predictions"].shape == (1,)
-    assert estimates[-1][0]["samples"] > estimates[0][0]["samples"]
+    samples = [said["samples"] for said, _ in estimates if "samples" in said]  # the last reply may tell the spread
+    assert samples[-1] > samples[0]
     assert estimates[-1][0]["elapsed_ms"] < 2000
 
 
