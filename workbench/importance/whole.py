@@ -1,0 +1,247 @@
+"""The whole panel explained: every row by the model of its day, once, and what is measured and drawn from it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench import __version__
+from workbench.decision import training_rows
+from workbench.desk import Desk
+from workbench.evidence import Evidence
+from workbench.importance.blocks import DRAWS, LEVEL, Blocks, Ints, Means, blocks_of
+from workbench.importance.measures import Groups, Importance, Pairs, Regimes, groups, importance, regimes
+from workbench.importance.shapes import Dependence, Periods, dependence, through_time
+from workbench.schema import Attributions, BadInputError, Fault, Floats, StrategyBundle, finite
+
+CHUNK = 5000
+Progress = Callable[[int, int], None]
+OUTPUT = {"regression": "return", "anomaly": "score"}
+STATES = ("volatility", "rates")
+"""Families of whose features the most important one tells the regimes apart."""
+FEW_STRETCHES = 10
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Exact values (n, d) of `rows` (n,) out of the panel's, with what was measured from them. `blocks` has length and count of draws.
+
+    `trained`: how many of the rows the model that explains them was fitted on. `gap`: largest |base + Σφ - f(x)| in standard deviations of f.
+    """
+
+    bundle: StrategyBundle
+    rows: Ints
+    values: Floats
+    trained: int
+    gap: float
+    seed: int
+    blocks: Blocks
+    importance: Importance
+    families: Groups
+    lags: Groups
+    regimes: Regimes | None
+    interactions: Pairs | None = None
+
+    @property
+    def of(self) -> int:
+        """The panel's rows, explained or not."""
+        return len(self.bundle.panel.times)
+
+    @property
+    def X(self) -> Floats:  # noqa: N802 - the field's name for it
+        """(n, d) feature values of the explained rows."""
+        return self.bundle.panel.X[self.rows]
+
+    @property
+    def times(self) -> pd.DatetimeIndex:
+        """(n,) decision times of the explained rows."""
+        return self.bundle.panel.times[self.rows]
+
+    @property
+    def output(self) -> str:
+        """What the values are parts of: return, score or raw."""
+        return OUTPUT.get(self.bundle.manifest.model.task, "raw")
+
+    @property
+    def few(self) -> bool:
+        """Whether so few blocks fill the panel that the error bars are rough themselves."""
+        return self.blocks.stretches < FEW_STRETCHES
+
+    def feature(self, name: str) -> int:
+        """The position of the feature. Raises BadInputError naming those that there are."""
+        if name not in self.bundle.panel.features:
+            known = ", ".join(self.bundle.panel.features)
+            raise BadInputError(
+                [Fault("importance.no_such_feature", "--feature", values={"name": name, "known": known})]
+            )
+        return self.bundle.panel.features.index(name)
+
+    def dependence(self, feature: int) -> Dependence:
+        """One feature's values against its contribution, by thirds of the feature that it goes with most."""
+        known = self.interactions.pairs if self.interactions else ()
+        partner = next((sum(pair) - feature for pair in known if feature in pair), None)
+        return dependence(self.values, self.X, feature, partner)
+
+    def periods(self) -> Periods:
+        """Means through time."""
+        return through_time(self.values, self.times)
+
+    def under(self, feature: str) -> Regimes | None:
+        """Importance in each third of another feature's values; None where there are not three."""
+        return regimes(self.values, self.X[:, self.feature(feature)], feature, self.blocks)
+
+
+def explain_panel(bundle: StrategyBundle, desk: Desk, seed: int = 0, progress: Progress | None = None) -> Whole:
+    """Explain every row of the panel, each by the model of its day (the first one before any was live), and measure.
+
+    Rows whose prediction is not finite are left out, and counted. `progress(done, total)` is called after each piece. Raises
+    CannotMeasureError where the model's format has no exact values, ModelFailedError where it dies.
+    """
+    found = _attributions(bundle, desk, progress or (lambda _done, _of: None))
+    whole = np.isfinite(found.values).all(axis=1) & np.isfinite(found.predictions)
+    rows = np.flatnonzero(whole)
+    if not len(rows):
+        raise BadInputError([Fault("importance.no_values", bundle.manifest.panel.file)])
+    values = found.values[whole]
+    blocks = blocks_of(bundle.panel.times[rows], np.abs(values), bundle.panel.horizon or 1, seed=seed)
+    ranked = importance(values, blocks)
+    state = _state(bundle, ranked)
+    features = bundle.panel.features
+    return Whole(
+        bundle=bundle,
+        rows=rows,
+        values=values,
+        trained=int(_trained(bundle)[rows].sum()),
+        gap=_gap(found, whole),
+        seed=seed,
+        blocks=blocks,
+        importance=ranked,
+        families=groups(values, [bundle.family(name) for name in features], blocks),
+        lags=groups(values, [lag_of(bundle, name) for name in features], blocks),
+        regimes=None if state is None else regimes(values, bundle.panel.X[rows, state], features[state], blocks),
+    )
+
+
+def _attributions(bundle: StrategyBundle, desk: Desk, progress: Progress) -> Attributions:
+    """The evidence's values, of all rows instead of those that a check looks at, piece by piece so that the wait can be shown."""
+    every = np.arange(len(bundle.panel.times))
+    pieces = []
+    for rows in np.array_split(every, max(-(-len(every) // CHUNK), 1)):
+        evidence = Evidence(bundle, desk)
+        evidence.explained = rows
+        pieces.append(evidence.attributions)
+        progress(int(rows[-1]) + 1, len(every))
+    return Attributions(
+        *(np.concatenate([getattr(p, name) for p in pieces]) for name in ("values", "base_values", "predictions"))
+    )
+
+
+def _gap(found: Attributions, whole: Any) -> float:
+    """As the check of additivity measures it; over the predictions' size where they do not vary."""
+    predictions = found.predictions[whole]
+    gaps = np.abs(found.base_values[whole] + found.values[whole].sum(axis=1) - predictions)
+    return float(gaps.max() / (predictions.std() or np.abs(predictions).max() or 1.0))
+
+
+def _trained(bundle: StrategyBundle) -> Any:
+    """(n,) whether the model of the row's day was fitted on it."""
+    masks = np.array([training_rows(bundle, model) for model in bundle.models])
+    return masks[bundle.served_by(), np.arange(masks.shape[1])]
+
+
+def _state(bundle: StrategyBundle, ranked: Importance) -> int | None:
+    """The most important feature of the first family in STATES that has one."""
+    for family in STATES:
+        for feature in ranked.order:
+            if bundle.family(bundle.panel.features[feature]) == family:
+                return int(feature)
+    return None
+
+
+def lag_of(bundle: StrategyBundle, feature: str) -> str:
+    """The declared lag of a feature in rows, or "" where none is declared."""
+    section = bundle.manifest.features.get(feature)
+    return "" if section is None or section.lag is None else str(section.lag)
+
+
+def to_dict(whole: Whole, feature: str | None = None) -> dict[str, Any]:
+    """The machine's form; numbers that are not finite as None. `feature` adds its dependence."""
+    bundle, ranked, features = whole.bundle, whole.importance, whole.bundle.panel.features
+    rows = [
+        {"name": features[i], "family": bundle.family(features[i]), "lag": lag_of(bundle, features[i]) or None}
+        | {"mean_abs": _mean(ranked.mean, i), "share": _mean(ranked.share, i), "rank": int(ranked.rank[i])}
+        | {"rank_low": int(ranked.rank_low[i]), "rank_high": int(ranked.rank_high[i])}
+        for i in ranked.order
+    ]
+    periods = whole.periods()
+    told = {
+        "bundle": bundle.name,
+        "rows": len(whole.rows),
+        "of": whole.of,
+        "trained_rows": whole.trained,
+        "times": whole.blocks.times,
+        "first": whole.times[0].isoformat(),
+        "last": whole.times[-1].isoformat(),
+        "output": whole.output,
+        "additivity_gap": finite(whole.gap),
+        "bootstrap": {"block_length": whole.blocks.length, "blocks": whole.blocks.stretches, "draws": DRAWS}
+        | {"level": LEVEL, "seed": whole.seed},
+        "features": rows,
+        "families": _groups(whole.families),
+        "lags": _groups(whole.lags),
+        "regimes": None if whole.regimes is None else _regimes(whole.regimes, features),
+        "interactions": None if whole.interactions is None else _pairs(whole.interactions, features),
+        "through_time": _periods(periods, features),
+        "models_sha256": [model.sha256 for model in bundle.models],
+        "panel_sha256": bundle.panel_sha256,
+        "bundle_sha256": bundle.bundle_sha256,
+        "versions": {"workbench": __version__},
+    }
+    return told if feature is None else told | {"dependence": _dependence(whole, feature)}
+
+
+def _mean(means: Means, i: int) -> dict[str, float | None]:
+    return {name: finite(getattr(means, name)[i]) for name in ("value", "std_error", "low", "high")}
+
+
+def _groups(found: Groups) -> list[dict[str, Any]]:
+    each = enumerate(zip(found.names, found.sizes, strict=True))
+    return [
+        {"name": name or None, "features": size, "share": _mean(found.share, i), "net": _mean(found.net, i)}
+        for i, (name, size) in each
+    ]
+
+
+def _regimes(found: Regimes, features: tuple[str, ...]) -> dict[str, Any]:
+    shares = [
+        {"name": name}
+        | {third: _mean(found.share[k], i) for k, third in enumerate(("low", "middle", "high"))}
+        | {"high_less_low": _mean(found.difference, i)}
+        for i, name in enumerate(features)
+    ]
+    return {"by": found.by, "edges": list(found.edges), "rows": list(found.rows), "share": shares}
+
+
+def _pairs(found: Pairs, features: tuple[str, ...]) -> list[dict[str, Any]]:
+    each = enumerate(found.pairs)
+    return [{"features": [features[i], features[j]], "mean_abs": _mean(found.mean, n)} for n, (i, j) in each]
+
+
+def _periods(found: Periods, features: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "unit": found.unit,
+        "starts": [start.date().isoformat() for start in found.starts],
+        "rows": found.rows.tolist(),
+        "mean": {name: found.mean[:, i].tolist() for i, name in enumerate(features)},
+        "mean_abs": {name: found.size[:, i].tolist() for i, name in enumerate(features)},
+    }
+
+
+def _dependence(whole: Whole, feature: str) -> dict[str, Any]:
+    found = whole.dependence(whole.feature(feature))
+    names = ("third", "x", "mean", "low", "high", "rows")
+    partner = None if found.partner is None else whole.bundle.panel.features[found.partner]
+    curves = [dict(zip(names, each, strict=True)) for each in found.curves]
+    return {"feature": feature, "partner": partner, "missing": found.missing, "curves": curves}
