@@ -51,8 +51,8 @@ def task(path: Path) -> str:
 def checked(path: Path) -> ModelText:
     """The model file as text that the library may read; `BadInputError` for any other."""
     text = read_text(path)
-    check_forest(path.name, text.trees, len(text.features))
-    check_sizes(path.name, text)
+    check_forest(text.forest, len(text.features))
+    check_sizes(text)
     return text
 
 

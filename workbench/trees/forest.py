@@ -5,6 +5,7 @@ operation over the whole model.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,8 @@ HIGHEST_DECISION = 11
 Whole = NDArray[np.int64]
 
 
-def check_forest(file: str, trees: Sequence[Mapping[str, str]], n_features: int) -> None:
+def check_forest(forest: "Forest", n_features: int) -> None:
     """Raise `BadInputError` (at most 20 faults) unless every walk through every tree ends in a leaf that is there."""
-    forest = Forest(file, trees)
     forest.check_numbers(n_features)
     forest.stop()
     forest.check_categories()
@@ -38,7 +38,7 @@ class Forest:
     def __init__(self, file: str, trees: Sequence[Mapping[str, str]]) -> None:
         self.file, self.trees = file, trees
         self.faults: list[Fault] = []
-        self.read: dict[str, Floats] = {}
+        self._read: dict[str, NDArray[Any]] = {}
         self.leaves = np.array([int(tree["num_leaves"]) for tree in trees])
         self.nodes = self.leaves - 1
         self.leaf_start = np.concatenate([[0], np.cumsum(self.leaves)[:-1]])
@@ -52,14 +52,25 @@ class Forest:
         if self.faults:
             raise BadInputError(self.faults[:MOST_FAULTS])
 
-    def _flat(self, key: str) -> Floats:
-        if key not in self.read:
-            line = " ".join(filter(None, (tree[key] for tree in self.trees)))
-            self.read[key] = np.array(line.split(), np.float64)
-        return self.read[key]
+    def real(self, key: str) -> Floats:
+        """The numbers of all trees under this key, read once."""
+        return self._flat(key, np.float64)
 
-    def _whole(self, key: str) -> Whole:
-        return self._flat(key).astype(np.int64)
+    def whole(self, key: str) -> Whole:
+        """The same for whole numbers."""
+        return self._flat(key, np.int64)
+
+    def _flat(self, key: str, dtype: type) -> NDArray[Any]:
+        if key not in self._read:
+            line = " ".join(filter(None, (tree[key] for tree in self.trees)))
+            self._read[key] = np.fromstring(line, dtype, sep=" ")
+        return self._read[key]
+
+    def categories(self, tree: int) -> tuple[Whole, Whole]:
+        """Where the sets of a tree with categories begin and end, and their bits, 32 a word."""
+        section = self.trees[tree]
+        bounds = np.fromstring(section["cat_boundaries"], np.int64, sep=" ")
+        return bounds, np.fromstring(section.get("cat_threshold", ""), np.int64, sep=" ")
 
     def _add(self, key: str, tree: int, place: str, **values: object) -> None:
         self.faults.append(Fault(f"fault.lightgbm.{key}", self.file, f"Tree={tree} {place}", values=values))
@@ -67,7 +78,7 @@ class Forest:
     def check_numbers(self, n_features: int) -> None:
         """Leaves are finite; features, decisions and counts lie in their ranges."""
         for key, owner in (("leaf_value", self.tree_of_leaf), ("shrinkage", np.arange(len(self.trees)))):
-            for at in np.flatnonzero(~np.isfinite(self._flat(key)))[:MOST_FAULTS]:
+            for at in np.flatnonzero(~np.isfinite(self.real(key)))[:MOST_FAULTS]:
                 self._add("number", int(owner[at]), key, found="inf")
         for key, owner, low, high in (
             ("split_feature", self.tree_of, 0, n_features - 1),
@@ -75,21 +86,20 @@ class Forest:
             ("internal_count", self.tree_of, 1, MOST_ROWS),
             ("leaf_count", self.tree_of_leaf, 1, MOST_ROWS),
         ):
-            values = self._whole(key)
+            values = self.whole(key)
             for at in np.flatnonzero((values < low) | (values > high))[:MOST_FAULTS]:
                 self._add("range", int(owner[at]), key, found=int(values[at]), low=low, high=high)
 
     def check_categories(self) -> None:
         """A categorical node's threshold is an index into its tree's bit sets, and these are there."""
-        threshold, categorical = self._flat("threshold"), self._whole("decision_type") % 2 == 1
+        threshold, categorical = self.real("threshold"), self.whole("decision_type") % 2 == 1
         sets = np.array([int(tree["num_cat"]) for tree in self.trees])
         inside = (threshold >= 0) & (threshold < sets[self.tree_of]) & (np.trunc(threshold) == threshold)
         for at in np.flatnonzero(categorical & ~inside)[:MOST_FAULTS]:
             high = int(sets[self.tree_of[at]]) - 1
             self._add("range", int(self.tree_of[at]), "threshold", found=float(threshold[at]), low=0, high=high)
         for i in np.flatnonzero(sets).tolist():
-            bounds = np.array(self.trees[i]["cat_boundaries"].split(), np.int64)
-            words = np.array(self.trees[i].get("cat_threshold", "").split(), np.int64)
+            bounds, words = self.categories(i)
             rising = bounds[0] == 0 and bool((np.diff(bounds) > 0).all())
             if not (rising and bounds[-1] == len(words) and ((words >= 0) & (words < 2**32)).all()):
                 self._add("categories", i, "cat_boundaries")
@@ -97,7 +107,7 @@ class Forest:
     def check_children(self) -> None:
         """A child is a later node or a leaf of its tree."""
         for key in ("left_child", "right_child"):
-            child = self._whole(key)
+            child = self.whole(key)
             later = (child > self.own) & (child < self.nodes[self.tree_of])
             inside = np.where(child >= 0, later, ~child < self.leaves[self.tree_of])
             for at in np.flatnonzero(~inside)[:MOST_FAULTS]:
@@ -105,7 +115,7 @@ class Forest:
 
     def check_shape(self) -> None:
         """Each leaf, and each node but the root, has exactly one parent, and no path is too deep."""
-        children = np.concatenate([self._whole("left_child"), self._whole("right_child")])
+        children = np.concatenate([self.whole("left_child"), self.whole("right_child")])
         tree_of = np.concatenate([self.tree_of, self.tree_of])
         target = np.where(children >= 0, self.node_start[tree_of] + children, -1 - self.leaf_start[tree_of] - ~children)
         parents = np.bincount(target[target >= 0], minlength=len(self.own))

@@ -9,12 +9,14 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
 from workbench.foreign import shown
 from workbench.model_file import content_of
 from workbench.schema import BadInputError, Fault
+from workbench.trees.forest import Forest
 
 LARGEST_MB = 256
 MOST_FAULTS = 20
@@ -60,14 +62,24 @@ Section = dict[str, str]
 
 @dataclass(frozen=True)
 class ModelText:
-    """A model file taken apart: `text` is what the library may read (header and trees), `trees` its sections, key for key."""
+    """A model file taken apart: `text` is what the library may read (header and trees), `trees` its sections, key for key.
 
+    `averaged`: the output is the mean of the trees (boosting rf), not their sum.
+    """
+
+    file: str
     text: str
     features: tuple[str, ...]
     trees: tuple[Section, ...]
     sizes: tuple[int, ...]
     objective: str | None
     parameters: Mapping[str, str]
+    averaged: bool
+
+    @cached_property
+    def forest(self) -> Forest:
+        """The trees as flat arrays, read when they are first asked for."""
+        return Forest(self.file, self.trees)
 
 
 def read_text(path: Path) -> ModelText:
@@ -88,19 +100,20 @@ def read_text(path: Path) -> ModelText:
     _stop(faults)
     sizes = tuple(int(size) for size in header["tree_sizes"].split(" "))
     text = f"{head}{body}end of trees\n"
-    return ModelText(text, features, tuple(trees), sizes, header.get("objective"), parameters)
+    averaged = "average_output" in header
+    return ModelText(file, text, features, tuple(trees), sizes, header.get("objective"), parameters, averaged)
 
 
-def check_sizes(file: str, model: ModelText) -> None:
+def check_sizes(model: ModelText) -> None:
     """`tree_sizes` must be the bytes of each section: the library jumps by them. Asked last, as any edit breaks them."""
     if len(model.sizes) != len(model.trees):
         values = {"found": len(model.trees), "expected": len(model.sizes)}
-        raise BadInputError([Fault("fault.lightgbm.tree_count", file, "tree_sizes", values=values)])
+        raise BadInputError([Fault("fault.lightgbm.tree_count", model.file, "tree_sizes", values=values)])
     starts = [match.start() for match in re.finditer(r"^Tree=", model.text, re.MULTILINE)]
     found = [end - start for start, end in pairwise([*starts, len(model.text) - len("end of trees\n")])]
     _stop(
         [
-            Fault("fault.lightgbm.tree_size", file, f"Tree={i}", values={"found": size, "expected": expected})
+            Fault("fault.lightgbm.tree_size", model.file, f"Tree={i}", values={"found": size, "expected": expected})
             for i, (size, expected) in enumerate(zip(found, model.sizes, strict=True))
             if size != expected
         ]
