@@ -39,6 +39,8 @@ HOMES = {
     "altair": ("workbench/charts/",),
     "arch": ("workbench/checks/", "workbench/audit.py", "workbench/importance/blocks.py"),
     "catboost": ("workbench/models/catboost.py",),
+    "dask": ("workbench/panel/",),
+    "distributed": ("workbench/panel/",),
     "lightgbm": ("workbench/models/lightgbm.py",),
     "onnxruntime": ("workbench/models/onnx.py",),
     "rich": ("workbench/cli", "workbench/commands/", "workbench/console.py"),
@@ -61,7 +63,7 @@ HOMES = {
     "xgboost": ("workbench/models/xgboost.py",),
 }
 # What the app and the command line do without until a command wants it; models and explainers never run in them at all.
-HEAVY = {"altair", "arch", "lightgbm", "scipy", "shap", "statsmodels", "streamlit", "typst", "vl_convert"}
+HEAVY = {"altair", "arch", "distributed", "lightgbm", "scipy", "shap", "statsmodels", "streamlit", "typst", "vl_convert"}
 ONLY_IN_WORKERS = {"catboost", "joblib", "lightgbm", "lime", "onnxruntime", "shap", "sklearn", "skops", "xgboost"}
 UNPICKLERS = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 FORBIDDEN_NAMES = {"common", "helper", "helpers", "misc", "util", "utils"}
