@@ -1,7 +1,8 @@
 """The desk hands out work to workers, keeps the deadline, and kills what overruns. The app process never runs a model."""
 
 import threading
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -33,7 +34,7 @@ from workbench.ticket import Ticket
 from workbench.wire import Arrays, Head
 
 BATCH_MS = 600_000
-BATCH_ROWS = 1000
+BATCH_ROWS = 4096
 # Kept back from a worker's share of the budget for the way home, so that what it has is here before the deadline.
 RETURN_SHARE, RETURN_MS = 0.05, 20.0
 # How much of a newly measured cost goes into what the desk remembers.
@@ -263,18 +264,29 @@ class Desk:
         chunks = [self._ask(bundle, model, {"op": operation}, {"rows": rows[i : i + BATCH_ROWS]}) for i in starts]
         return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
+    def card(self, bundle: StrategyBundle, model: ModelFile) -> Head:
+        """What the bundle's batch worker says of a model that it has loaded. Raises ModelFailedError."""
+        with _told(model), self._posts.turn(bundle, "batch", BATCH_MS, threading.get_ident()) as post:
+            return self._posts.ready(post, model)[1]
+
     def _ask(self, bundle: StrategyBundle, model: ModelFile, head: Head, arrays: Arrays) -> Arrays:
         """One request to the bundle's batch worker: explanations for people do not wait behind it."""
-        try:
-            with self._posts.turn(bundle, "batch", BATCH_MS, threading.get_ident()) as post:
-                worker, _ = self._posts.ready(post, model)
-                return [numbers for _, numbers in worker.ask(head | {"model": model.sha256}, arrays, BATCH_MS)][-1]
-        except LineFullError as full:
-            raise ModelFailedError(Message("desk.busy", {"waiting": LONGEST})) from full
-        except TimeoutError as late:
-            raise ModelFailedError(Message("desk.hung", {"file": model.name, "seconds": BATCH_MS / 1000})) from late
-        except (WorkerGoneError, ModelRaisedError) as error:
-            raise ModelFailedError(_reason(error, model)) from error
+        with _told(model), self._posts.turn(bundle, "batch", BATCH_MS, threading.get_ident()) as post:
+            worker, _ = self._posts.ready(post, model)
+            return [numbers for _, numbers in worker.ask(head | {"model": model.sha256}, arrays, BATCH_MS)][-1]
+
+
+@contextmanager
+def _told(model: ModelFile) -> Iterator[None]:
+    """Turn what keeps a batch from its answer into a ModelFailedError."""
+    try:
+        yield
+    except LineFullError as full:
+        raise ModelFailedError(Message("desk.busy", {"waiting": LONGEST})) from full
+    except TimeoutError as late:
+        raise ModelFailedError(Message("desk.hung", {"file": model.name, "seconds": BATCH_MS / 1000})) from late
+    except (WorkerGoneError, ModelRaisedError) as error:
+        raise ModelFailedError(_reason(error, model)) from error
 
 
 def _reason(error: WorkerGoneError | ModelRaisedError, model: ModelFile) -> Message:
