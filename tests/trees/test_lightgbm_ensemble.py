@@ -1,0 +1,136 @@
+"""An ensemble read from LightGBM's text goes every way that the library goes, and weighs as it weighs."""
+
+import re
+from functools import cache
+
+import lightgbm
+import numpy as np
+import pytest
+from builders_forests import WIDTH, labels, probes, rows
+from trees.walk import check, outputs, shapley
+
+from workbench.models.lightgbm import checked
+from workbench.trees.ensemble import Missing
+from workbench.trees.lightgbm_ensemble import ensemble
+
+SMALL = {"verbose": -1, "num_threads": 1, "num_leaves": 7, "min_data_in_leaf": 5, "deterministic": True, "seed": 1}
+KINDS = {
+    "plain": {},
+    "deep": {"num_leaves": 60, "min_data_in_leaf": 1},
+    "stumps": {"num_leaves": 2},
+    "one leaf": {"min_data_in_leaf": 1000},
+    "zero as missing": {"zero_as_missing": True},
+    "no missing": {"use_missing": False},
+    "forest": {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5},
+    "dart": {"boosting": "dart", "drop_rate": 0.5},
+    "goss": {"data_sample_strategy": "goss"},
+    "extra": {"extra_trees": True},
+    "binary": {"objective": "binary"},
+    "l1": {"objective": "regression_l1"},
+    "huber": {"objective": "huber"},
+    "poisson": {"objective": "poisson"},
+    "unbalanced": {"objective": "binary", "is_unbalance": True},
+    "linear_lambda": {"lambda_l1": 0.5, "lambda_l2": 2.0, "path_smooth": 1.0},
+    "coarse bins": {"max_bin": 4},
+    "monotone": {"monotone_constraints": [1, 0, 0, 0, 0]},
+}
+
+
+@cache
+def trained(kind: str, *, categorical: bool = False, rounds: int = 8) -> lightgbm.Booster:
+    X, params = rows(categorical=categorical), {**SMALL, **KINDS[kind]}
+    y = labels()
+    if params.get("objective") == "binary":
+        y = (y > 1).astype(float)
+    if params.get("objective") == "poisson":
+        y = np.abs(y)
+    weight = np.random.default_rng(0).random(len(y)) if kind == "huber" else None
+    data = lightgbm.Dataset(X, y, weight=weight, categorical_feature=[4] if categorical else [], params={"verbose": -1})
+    if categorical:
+        params |= {"min_data_per_group": 5, "cat_smooth": 1, "max_cat_to_onehot": 1 if kind == "plain" else 50}
+    return lightgbm.train(params, data, rounds)
+
+
+def read(folder, text: str):
+    path = folder / "model.txt"
+    path.write_text(text, "utf-8")
+    found = ensemble(checked(path))
+    check(found, WIDTH)
+    return found
+
+
+def raw(booster: lightgbm.Booster, X: np.ndarray, kind: str) -> np.ndarray:
+    """The library's sum; the trees of a forest are averaged by `predict` and not by its raw score."""
+    divisor = booster.num_trees() if kind == "forest" else 1
+    return booster.predict(X, raw_score=True, num_threads=1) / divisor
+
+
+@pytest.mark.parametrize("categorical", [False, True], ids=["numbers", "categories"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_go_where_the_library_sends_them(tmp_path, kind, categorical):
+    if kind == "monotone" and categorical:
+        return
+    booster = trained(kind, categorical=categorical)
+    found = read(tmp_path, booster.model_to_string())
+    X = probes(found, categories=categorical)
+    np.testing.assert_allclose(outputs(found, X), raw(booster, X, kind), rtol=1e-12, atol=1e-14)
+    if kind == "forest":
+        np.testing.assert_allclose(outputs(found, X), booster.predict(X), rtol=1e-12)
+    if categorical and kind in {"plain", "deep", "forest", "goss", "zero as missing"}:
+        assert found.category_set is not None
+        assert (found.category_set >= 0).any()
+
+
+@pytest.mark.parametrize("categorical", [False, True], ids=["numbers", "categories"])
+@pytest.mark.parametrize("kind", ["plain", "stumps", "one leaf", "zero as missing", "no missing", "forest", "dart"])
+def test_covers_are_those_of_the_librarys_contributions(tmp_path, kind, categorical):
+    booster = trained(kind, categorical=categorical)
+    found = read(tmp_path, booster.model_to_string())
+    X = probes(found, categories=categorical)[::7]
+    expected = booster.predict(X, pred_contrib=True, num_threads=1) / (booster.num_trees() if kind == "forest" else 1)
+    values, base = shapley(found, X)
+    np.testing.assert_allclose(np.column_stack([values, base]), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_all_kinds_of_missing_occur(tmp_path):
+    kinds = {
+        int(kind)
+        for name in ("plain", "zero as missing", "no missing")
+        for kind in read(tmp_path, trained(name).model_to_string()).missing
+    }
+    assert kinds == set(Missing)
+
+
+def test_an_early_stop_leaves_the_best_rounds(tmp_path):
+    X, y = rows(), labels()
+    data = lightgbm.Dataset(X[:200], y[:200])
+    valid = lightgbm.Dataset(X[200:], y[200:], reference=data)
+    stop = lightgbm.early_stopping(2, verbose=False)
+    booster = lightgbm.train({**SMALL, "learning_rate": 0.9}, data, 60, valid_sets=[valid], callbacks=[stop])
+    assert 0 < booster.best_iteration < 60
+    found = read(tmp_path, booster.model_to_string())
+    assert len(found.roots) == booster.best_iteration
+    np.testing.assert_allclose(outputs(found, X), booster.predict(X, raw_score=True), rtol=1e-12)
+
+
+@pytest.mark.parametrize("limit", ["0", "1e-36", "-1e-36", "1.0000000180025095e-35", "-1.0000000180025095e-35", "inf"])
+@pytest.mark.parametrize("decision", [0, 2, 4, 6, 8, 10])
+def test_thresholds_beside_zero_meet_values_that_the_library_made_zero(tmp_path, limit, decision):
+    text = trained("stumps", rounds=1).model_to_string()
+    text = re.sub(r"^threshold=.*$", f"threshold={limit}", text, count=1, flags=re.MULTILINE)
+    text = re.sub(r"^decision_type=.*$", f"decision_type={decision}", text, count=1, flags=re.MULTILINE)
+    start, end = text.index("Tree=0"), text.index("end of trees")
+    text = re.sub(r"^tree_sizes=.*$", f"tree_sizes={end - start}", text, count=1, flags=re.MULTILINE)
+    found = read(tmp_path, text)
+    X = probes(found)
+    expected = lightgbm.Booster(model_str=text).predict(X, raw_score=True)
+    assert len(set(expected)) == 2 or limit == "inf"
+    assert np.array_equal(outputs(found, X), expected)
+
+
+def test_a_large_model_is_read_from_the_arrays_of_its_check(tmp_path):
+    path = tmp_path / "model.txt"
+    path.write_text(trained("deep").model_to_string(), "utf-8")
+    model = checked(path)
+    assert model.forest is model.forest
+    assert len(ensemble(model).values) == sum(int(tree["num_leaves"]) for tree in model.trees)
