@@ -5,8 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,9 +14,12 @@ from workbench import models
 from workbench.foreign import shown
 from workbench.manifest import Manifest, Moment
 from workbench.reading.complaints import FILE, read_manifest
+from workbench.reading.line_up import in_line
 from workbench.reading.paths import code_file, escape, named_files
 from workbench.reading.pickles import refuse_pickled_model
 from workbench.reading.roles import Shelf, read_panel, read_returns, read_tables
+from workbench.reading.stream import Stream
+from workbench.reading.survey import survey
 from workbench.schema import BadInputError, Fault, Message, ModelFile, Panel, Returns, StrategyBundle
 from workbench.shipped import shipped
 
@@ -54,6 +56,70 @@ def load_bundle(folder_or_name: str | Path, *, trust_code: bool = False) -> Stra
     Raises `BadInputError` with every fault of manifest, model and tables that can be found without the others. Models that are Python
     code are accepted only with `trust_code`; nothing is run here in any case.
     """
+    found = _open(folder_or_name, trust_code=trust_code)
+    manifest, faults, shelf = found.manifest, found.faults, Shelf(found.paths)
+    panel = _panel(manifest, shelf, found.names, faults, found.notes)
+    returns = _returns(manifest, shelf, faults, found.notes)
+    tables = _tables(manifest, shelf, returns, faults, found.notes)
+    return found.bundle(panel, returns, tables)
+
+
+def open_bundle(folder_or_name: str | Path, *, trust_code: bool = False) -> tuple[StrategyBundle, Stream]:
+    """The same for whoever goes through the panel in a stream: it is checked, and the bundle's own panel and tables hold no rows."""
+    found = _open(folder_or_name, trust_code=trust_code)
+    manifest, panel, stream = found.manifest, None, None
+    with _gather(found.faults):
+        features = _features(manifest, found.names, found.faults, found.notes)
+        if manifest.panel.file in found.paths:
+            stream = Stream(found.paths[manifest.panel.file], manifest.panel, features)
+            fitted = found.moments.get("split.train_end")
+            decisions = survey(stream, fitted, manifest.split.embargo if manifest.split else 0)
+            panel = Panel(decisions, pd.DataFrame(), features)
+            found.notes += stream.notes
+    bundle = found.bundle(panel, None, {})
+    assert stream is not None  # noqa: S101 - else bundle() has raised
+    return replace(bundle, panel=Panel(bundle.panel.times[:0], pd.DataFrame(), bundle.panel.features)), stream
+
+
+@dataclass
+class _Opened:
+    """A manifest with its files and models checked; tables come next. `names`: the current model's features, as `_models_features` gives them."""
+
+    folder: Path
+    manifest: Manifest
+    faults: Gathering
+    paths: dict[str, Path]
+    moments: dict[str, pd.Timestamp]
+    names: tuple[str, ...] | None = None
+    notes: list[Message] = field(default_factory=list)
+
+    def bundle(
+        self, panel: Panel | None, returns: Returns | None, tables: Mapping[str, pd.DataFrame]
+    ) -> StrategyBundle:
+        """All of it, or `BadInputError` with the faults."""
+        named = {**self.paths, FILE: self.folder / FILE}
+        hashes = {} if self.faults else {name: _sha256(path) for name, path in named.items()}
+        line_up: tuple[ModelFile, ...] = ()
+        if panel is not None and not self.faults:
+            with _gather(self.faults):
+                line_up = in_line(self.manifest, self.paths, hashes, panel, self.moments)
+        if self.faults or panel is None:
+            raise BadInputError(self.faults)
+        listing = "".join(f"{sha}  {name}\n" for name, sha in sorted(hashes.items()))
+        return StrategyBundle(
+            folder=self.folder,
+            manifest=self.manifest,
+            models=line_up,
+            panel=panel,
+            returns=returns,
+            tables=tables,
+            panel_sha256=hashes[self.manifest.panel.file],
+            bundle_sha256=hashlib.sha256(listing.encode()).hexdigest(),
+            notes=tuple(self.notes),
+        )
+
+
+def _open(folder_or_name: str | Path, *, trust_code: bool) -> _Opened:
     folder = _folder(folder_or_name).resolve()  # a worker stands elsewhere
     manifest, faults = read_manifest(_safe_path(folder, FILE, FILE))
     if manifest is None:
@@ -62,31 +128,9 @@ def load_bundle(folder_or_name: str | Path, *, trust_code: bool = False) -> Stra
     for key, name in named_files(manifest):
         with _gather(faults):
             paths[name] = _safe_path(folder, name, key)
-    moments = _moments(manifest, faults)
-    shelf, notes = Shelf(paths), list[Message]()
-    names = _models_features(manifest, paths, faults, notes, trust_code=trust_code)
-    panel = _panel(manifest, shelf, names, faults, notes)
-    returns = _returns(manifest, shelf, faults, notes)
-    tables = _tables(manifest, shelf, returns, faults, notes)
-    hashes = {name: _sha256(path) for name, path in {**paths, FILE: folder / FILE}.items()}
-    line_up: tuple[ModelFile, ...] = ()
-    if panel is not None and not faults:
-        with _gather(faults):
-            line_up = _line_up(manifest, paths, hashes, panel, moments)
-    if faults or panel is None:
-        raise BadInputError(faults)
-    listing = "".join(f"{sha}  {name}\n" for name, sha in sorted(hashes.items()))
-    return StrategyBundle(
-        folder=folder,
-        manifest=manifest,
-        models=line_up,
-        panel=panel,
-        returns=returns,
-        tables=tables,
-        panel_sha256=hashes[manifest.panel.file],
-        bundle_sha256=hashlib.sha256(listing.encode()).hexdigest(),
-        notes=tuple(notes),
-    )
+    found = _Opened(folder, manifest, faults, paths, _moments(manifest, faults))
+    found.names = _models_features(manifest, paths, faults, found.notes, trust_code=trust_code)
+    return found
 
 
 def _folder(folder_or_name: str | Path) -> Path:
@@ -232,47 +276,3 @@ def _tables(
                 tables[name] = table
                 notes += sheet.notes
     return tables
-
-
-def _line_up(
-    manifest: Manifest,
-    paths: Mapping[str, Path],
-    hashes: Mapping[str, str],
-    panel: Panel,
-    moments: Mapping[str, pd.Timestamp],
-) -> tuple[ModelFile, ...]:
-    """The models by the first decision that they served; the current one takes over after the fit and its embargo."""
-    model = manifest.model
-    current = model.file if model.format != "python" or model.entry is None else code_file(model.entry)
-    assert current is not None  # noqa: S101 - the manifest's types see to it
-
-    def entry(name: str, since: pd.Timestamp | None, end: pd.Timestamp | None) -> ModelFile:
-        return ModelFile(name, paths[name], model.format, hashes[name], since, end, model.entry)
-
-    fitted = moments.get("split.train_end")
-    if not model.refits:
-        return (entry(current, None, fitted),)
-    refits = [
-        entry(refit.file, moments[f"model.refits.{i}.from"], moments[f"model.refits.{i}.train_end"])
-        for i, refit in enumerate(model.refits)
-    ]
-    for i, (earlier, later) in enumerate(pairwise(refits), start=1):
-        if earlier.since >= later.since:  # type: ignore[operator]
-            raise BadInputError([Fault("fault.refits.order", FILE, f"model.refits.{i}.from")])
-    if current in [refit.name for refit in refits]:
-        if refits[-1].name != current:
-            raise BadInputError([Fault("fault.refits.current_not_last", FILE, "model.file", values={"file": current})])
-        return tuple(refits)
-    since = _takes_over(panel, fitted, manifest.split.embargo if manifest.split else 0)
-    if since is None or since <= refits[-1].since:  # type: ignore[operator]
-        raise BadInputError([Fault("fault.refits.current_when", FILE, "model.refits", values={"file": current})])
-    return (*refits, entry(current, since, fitted))
-
-
-def _takes_over(panel: Panel, fitted: pd.Timestamp | None, embargo: int) -> pd.Timestamp | None:
-    """The first decision after `fitted` and `embargo` more; the day after the panel where there is none."""
-    if fitted is None:
-        return None
-    decisions = panel.times.unique()
-    at = int(decisions.searchsorted(fitted, side="right")) + embargo
-    return decisions[at] if at < len(decisions) else decisions[-1] + pd.Timedelta(days=1)

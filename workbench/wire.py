@@ -37,10 +37,10 @@ def send(sock: socket.socket, head: Mapping[str, Any], arrays: Mapping[str, NDAr
     for name, array in (arrays or {}).items():
         code = next(c for c, dtype in _DTYPES.items() if array.dtype == dtype)
         listing.append([name, code, list(array.shape)])
-        parts.append(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        parts.append(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     text = json.dumps({"head": head, "arrays": listing}).encode()
     try:
-        sock.sendall(_SIZES.pack(len(text), sum(part.size for part in parts)) + text)
+        sock.sendall(_SIZES.pack(len(text), sum(part.nbytes for part in parts)) + text)
         for part in parts:  # as they lie in memory: joining megabytes first would cost more than sending them
             sock.sendall(part)
     except (BrokenPipeError, ConnectionResetError) as gone:

@@ -56,7 +56,7 @@ def _parquet(path: Path, file: str) -> RawTable:
             footer, schema = parquet.metadata, parquet.schema_arrow
             unpacked = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
             _refuse_bomb(file, footer.num_rows, footer.num_columns, unpacked)
-            _check_schema(file, schema)
+            check_schema(file, schema)
         # dictionaries stay dictionaries: one long text repeated a million times must not be unpacked
         texts = [
             field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
@@ -77,7 +77,8 @@ def _refuse_bomb(file: str, rows: int, columns: int, unpacked: int) -> None:
         raise BadInputError([Fault("fault.table.bomb", file, values={**values, **limits})])
 
 
-def _check_schema(file: str, schema: pa.Schema) -> None:
+def check_schema(file: str, schema: pa.Schema) -> None:
+    """Refuse two columns of one name, and cells that are lists or records."""
     _refuse_twins(file, schema.names)
     nested = [field.name for field in schema if pa.types.is_nested(field.type)]
     if nested:
