@@ -81,3 +81,8 @@ class Ensemble:
     def n_leaves(self) -> int:
         """How many leaves all trees have together."""
         return len(self.values)
+
+
+def names(leaf: NDArray[np.bool_]) -> Whole:
+    """What the nodes of a format that counts leaves and others together are called here, in their order."""
+    return np.where(leaf, ~(np.cumsum(leaf) - 1), np.cumsum(~leaf) - 1).astype(np.int32)
