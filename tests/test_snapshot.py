@@ -9,6 +9,7 @@ import chart_specimens
 import paper_specimens
 import pytest
 
+from workbench.charts.whole_panel import FIGURES
 from workbench.schema import BadInputError
 from workbench.snapshot import ENDINGS, chart_names, needs, provenance, write_snapshot
 from workbench.text import LANGUAGES, say
@@ -98,7 +99,7 @@ def test_needs_are_known_before_any_work(report, tmp_path):
 
 def test_names_are_those_that_the_bundle_can_show(report):
     names = chart_names(chart_specimens.bundle(30), report.checklist)
-    assert names == ("waterfall", "budget", "curve", "T1", "T3", "R1", "R4", "V2", "V3")
+    assert names == ("waterfall", "budget", "curve", *FIGURES, "T1", "T3", "R1", "R4", "V2", "V3")
     assert "curve" not in chart_names(chart_specimens.bundle(30, returns=False), report.checklist)
 
 

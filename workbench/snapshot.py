@@ -12,7 +12,9 @@ from workbench.charts import curve, render, theme
 from workbench.charts.budget import budget_gauge
 from workbench.charts.evidence import evidence_figure
 from workbench.charts.waterfall import waterfall
+from workbench.charts.whole_panel import FIGURES
 from workbench.checklist import Check, load_checklist
+from workbench.importance.whole import Whole
 from workbench.redact import redact as hide
 from workbench.schema import AuditReport, BadInputError, Explanation, Fault, Message, StrategyBundle
 from workbench.text import text
@@ -24,16 +26,20 @@ OF_A_DECISION = ("waterfall", "budget")
 
 
 def chart_names(bundle: StrategyBundle, checklist: str = "fixed_income_plus") -> tuple[str, ...]:
-    """Names that `write_snapshot` knows: one decision's charts, the curve where there are returns, the checks' codes."""
-    drawn = (*OF_A_DECISION, *(("curve",) if bundle.returns is not None else ()))
+    """Names that `write_snapshot` knows: a decision's charts, the whole panel's, the curve where there are returns, the checks' codes."""
+    drawn = (*OF_A_DECISION, *(("curve",) if bundle.returns is not None else ()), *FIGURES)
     return (*drawn, *(check.code for check in load_checklist(checklist)))
 
 
-def needs(chart_name: str, path: Path, checklist: str = "fixed_income_plus") -> Literal["explanation", "report"] | None:
+def needs(
+    chart_name: str, path: Path, checklist: str = "fixed_income_plus"
+) -> Literal["explanation", "report", "whole"] | None:
     """What a chart shows besides the bundle. Raises BadInputError at once for a name or an ending that no bundle could make good."""
     _known("unknown_ending", Path(path).suffix.lower(), ENDINGS, "ending", Path(path))
     codes = tuple(check.code for check in load_checklist(checklist))
-    _known("unknown_chart", chart_name, (*OF_A_DECISION, "curve", *codes), "chart", Path(path))
+    _known("unknown_chart", chart_name, (*OF_A_DECISION, "curve", *FIGURES, *codes), "chart", Path(path))
+    if chart_name in FIGURES:
+        return "whole"
     return None if chart_name == "curve" else "report" if chart_name in codes else "explanation"
 
 
@@ -45,32 +51,44 @@ def write_snapshot(
     *,
     explanation: Explanation | None = None,
     report: AuditReport | None = None,
+    whole: Whole | None = None,
+    feature: str | None = None,
     size: str = "blog",
     redact: Iterable[str] = (),
 ) -> None:
     """Write a chart to a .png, .svg or .html; `size` (blog, slide, print) sets the pixels of a PNG.
 
-    Waterfall and budget need `explanation`, a check's code needs `report`. Raises BadInputError for a name, size or ending that is
-    not known (with those that are), or where what the chart shows was not given.
+    Waterfall and budget need `explanation`, a check's code needs `report`, figures of the panel need `whole` (`feature`: whose
+    dependence, or whose regimes). Raises BadInputError for a name, size or ending that is not known (with those that are), or where
+    what the chart shows was not given.
     """
     path, denied = Path(path), tuple(redact)
     _known("unknown_ending", path.suffix.lower(), ENDINGS, "ending", path)
     _known("unknown_size", size, SIZES, "size", path)
     checklist = report.checklist if report else "fixed_income_plus"
     _known("unknown_chart", chart_name, chart_names(bundle, checklist), "chart", path)
-    facts = hide(provenance(chart_name, bundle, explanation, report), denied)
-    chart = _chart(chart_name, bundle, path, lang, explanation=explanation, report=report)
+    facts = hide(provenance(chart_name, bundle, explanation, report, whole), denied)
+    if chart_name in FIGURES:
+        if whole is None:
+            raise _fault("needs_whole", path, chart=chart_name)
+        chart = FIGURES[chart_name](whole, lang, feature)
+    else:
+        chart = _chart(chart_name, bundle, path, lang, explanation=explanation, report=report)
     chart = render.respell(chart, lambda words: str(hide(words, denied)))
     drawn = render.with_source(chart, source_line(facts, lang))
     durable.write(path, _encode(drawn, path.suffix.lower(), lang, facts, SIZES[size]))
 
 
 def provenance(
-    chart_name: str, bundle: StrategyBundle, explanation: Explanation | None = None, report: AuditReport | None = None
+    chart_name: str,
+    bundle: StrategyBundle,
+    explanation: Explanation | None = None,
+    report: AuditReport | None = None,
+    whole: Whole | None = None,
 ) -> dict[str, str]:
     """What a reader needs to check the figure: bundle, hashes, seed, version, date of the decision, kind of figures."""
     of_decision = explanation if chart_name in OF_A_DECISION else None
-    of_audit = report if of_decision is None and chart_name != "curve" else None
+    of_audit = report if of_decision is None and chart_name not in {"curve", *FIGURES} else None
     made = of_decision or of_audit
     facts = {
         "chart": chart_name,
@@ -83,6 +101,8 @@ def provenance(
     }
     if made:
         facts["seed"] = str(made.seed)
+    if whole is not None and chart_name in FIGURES:
+        facts |= {"seed": str(whole.seed), "rows": f"{len(whole.rows)} of {whole.of}"}
     if of_decision:
         entity = {"entity": of_decision.entity} if of_decision.entity else {}
         facts |= {"decision": of_decision.time, "method": of_decision.method} | entity

@@ -27,46 +27,39 @@ def beeswarm(whole: Whole, lang: str) -> alt.LayerChart:
     order = whole.importance.order[:MOST]
     labels = feature_labels(whole, order, lang)
     found = swarms(whole.values[:, order], whole.X[:, order])
+    chart: alt.LayerChart = theme.stack(_swarms(found, whole.output, lang), *_rows(labels))
+    chart = chart.resolve_scale(y="independent").properties(width=PLOT, height=ROW * len(order))
+    title, how = text("importance.chart.beeswarm", lang), text("importance.chart.binned", lang)
+    told = {"title": title, "features": text("chart.list", lang).join(labels)} | counted(whole)
+    return theme.finish(chart, title, drawn_from(whole, how, lang), text("importance.chart.alt_swarm", lang, **told))
+
+
+def _swarms(found: list[Swarm], output: str, lang: str) -> alt.Chart:
+    """The bins, on one axis of SHAP values; a feature a unit of height."""
     shown = [k for k in range(MISSING + 1) if any(swarm.counts[:, k].any() for swarm in found)]
-    names = [text(f"importance.chart.third_{THIRDS[k]}", lang) for k in shown]
-    data = theme.rows(
-        [row for i, swarm in enumerate(found) for row in _bins(i, swarm, dict(zip(shown, names, strict=True)))]
-    )
-    span = float(np.ptp(found[0].edges))
-    title = text("chart.output." + whole.output, lang)
+    names = {k: text(f"importance.chart.third_{THIRDS[k]}", lang) for k in shown}
+    data = theme.rows([row for i, swarm in enumerate(found) for row in _bins(i, swarm, names)])
+    edges = found[0].edges
     axis = alt.Axis(
-        title=text("importance.chart.shap", lang, output=title),
-        format=theme.axis_format(whole.output, span),
+        title=text("importance.chart.shap", lang, output=text(f"chart.output.{output}", lang)),
+        format=theme.axis_format(output, float(np.ptp(edges))),
         tickCount=6,
     )
-    x = alt.X(
-        "a:Q", scale=alt.Scale(domain=[float(found[0].edges[0]), float(found[0].edges[-1])], nice=False), axis=axis
-    )
+    scale = alt.Scale(domain=[*names.values()], range=[COLOURS[k] for k in shown])
     legend = alt.Legend(title=None, orient="bottom", symbolType="square", symbolSize=140)
-    bins = alt.Chart(data).mark_rect(strokeWidth=0)
-    layers = [
-        bins.encode(
-            x=x,
+    drawn: alt.Chart = (
+        alt.Chart(data)
+        .mark_rect(strokeWidth=0)
+        .encode(
+            x=alt.X("a:Q", scale=alt.Scale(domain=[float(edges[0]), float(edges[-1])], nice=False), axis=axis),
             x2="b:Q",
-            y=alt.Y("y:Q", scale=alt.Scale(domain=[0, len(order)], reverse=True), axis=None),
+            y=alt.Y("y:Q", scale=alt.Scale(domain=[0, len(found)], reverse=True), axis=None),
             y2="z:Q",
-            color=alt.Color("third:N", scale=alt.Scale(domain=names, range=[COLOURS[k] for k in shown]), legend=legend),
+            color=alt.Color("third:N", scale=scale, legend=legend),
             tooltip=[alt.Tooltip("rows:Q", title=text("importance.table.count", lang), format=",")],
-        ),
-        *_rows(labels),
-    ]
-    chart: alt.LayerChart = theme.stack(*layers).properties(width=PLOT, height=ROW * len(order))
-    chart = chart.resolve_scale(y="independent")
-    heading = text("importance.chart.beeswarm", lang)
-    how = text("importance.chart.binned", lang)
-    said = text(
-        "importance.chart.alt_swarm",
-        lang,
-        title=heading,
-        features=text("chart.list", lang).join(labels),
-        **counted(whole),
+        )
     )
-    return theme.finish(chart, heading, drawn_from(whole, how, lang), said)
+    return drawn
 
 
 def _rows(labels: list[str]) -> list[alt.Chart]:

@@ -11,10 +11,20 @@ from workbench import __version__
 from workbench.decision import training_rows
 from workbench.desk import Desk
 from workbench.evidence import Evidence
+from workbench.foreign import shown
 from workbench.importance.blocks import DRAWS, LEVEL, Blocks, Ints, Means, blocks_of
 from workbench.importance.measures import Groups, Importance, Pairs, Regimes, groups, importance, regimes
 from workbench.importance.shapes import Dependence, Periods, dependence, through_time
-from workbench.schema import Attributions, BadInputError, Fault, Floats, StrategyBundle, finite
+from workbench.schema import (
+    Attributions,
+    BadInputError,
+    CannotMeasureError,
+    Fault,
+    Floats,
+    Message,
+    StrategyBundle,
+    finite,
+)
 
 CHUNK = 5000
 Progress = Callable[[int, int], None]
@@ -22,6 +32,7 @@ OUTPUT = {"regression": "return", "anomaly": "score"}
 STATES = ("volatility", "rates")
 """Families of whose features the most important one tells the regimes apart."""
 FEW_STRETCHES = 10
+WIDE_GAP = 1e-3
 
 
 @dataclass(frozen=True)
@@ -65,18 +76,19 @@ class Whole:
         return OUTPUT.get(self.bundle.manifest.model.task, "raw")
 
     @property
-    def few(self) -> bool:
-        """Whether so few blocks fill the panel that the error bars are rough themselves."""
-        return self.blocks.stretches < FEW_STRETCHES
+    def sentences(self) -> tuple[Message, ...]:
+        """What a reader has to know: how many of how many rows, what the error bars are, and what not to rely on."""
+        rows = {"rows": f"{len(self.rows):,}", "of": f"{self.of:,}", "trained": f"{self.trained:,}"}
+        blocks = {"draws": DRAWS, "length": self.blocks.length, "seed": self.seed}
+        told = [Message("importance.rows", rows)]
+        told += [Message("importance.bars", blocks | {"blocks": f"{self.blocks.stretches:.1f}"})]
+        told += [Message("importance.few")] if self.blocks.stretches < FEW_STRETCHES else []
+        told += [Message("importance.gap", {"gap": f"{self.gap:.1e}"})] if not self.gap <= WIDE_GAP else []
+        return (*told, *((Message("importance.no_regimes"),) if self.regimes is None else ()))
 
     def feature(self, name: str) -> int:
         """The position of the feature. Raises BadInputError naming those that there are."""
-        if name not in self.bundle.panel.features:
-            known = ", ".join(self.bundle.panel.features)
-            raise BadInputError(
-                [Fault("importance.no_such_feature", "--feature", values={"name": name, "known": known})]
-            )
-        return self.bundle.panel.features.index(name)
+        return position(self.bundle, name)
 
     def dependence(self, feature: int) -> Dependence:
         """One feature's values against its contribution, by thirds of the feature that it goes with most."""
@@ -91,6 +103,15 @@ class Whole:
     def under(self, feature: str) -> Regimes | None:
         """Importance in each third of another feature's values; None where there are not three."""
         return regimes(self.values, self.X[:, self.feature(feature)], feature, self.blocks)
+
+
+def position(bundle: StrategyBundle, feature: str) -> int:
+    """The position of the feature among the panel's. Raises BadInputError naming those that there are."""
+    features = bundle.panel.features
+    if feature not in features:
+        values = {"name": shown(feature, 80), "known": ", ".join(features)}
+        raise BadInputError([Fault("importance.no_such_feature", "--feature", values=values)])
+    return features.index(feature)
 
 
 def explain_panel(bundle: StrategyBundle, desk: Desk, seed: int = 0, progress: Progress | None = None) -> Whole:
@@ -131,7 +152,10 @@ def _attributions(bundle: StrategyBundle, desk: Desk, progress: Progress) -> Att
     for rows in np.array_split(every, max(-(-len(every) // CHUNK), 1)):
         evidence = Evidence(bundle, desk)
         evidence.explained = rows
-        pieces.append(evidence.attributions)
+        try:
+            pieces.append(evidence.attributions)
+        except CannotMeasureError as without:
+            raise CannotMeasureError(Message("importance.no_exact", without.message.values)) from without
         progress(int(rows[-1]) + 1, len(every))
     return Attributions(
         *(np.concatenate([getattr(p, name) for p in pieces]) for name in ("values", "base_values", "predictions"))
