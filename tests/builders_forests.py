@@ -46,7 +46,7 @@ def probes(ensemble: Ensemble, *, missing: bool = True, infinite: bool = True, c
         if ensemble.category_set is not None:
             numeric &= ensemble.category_set < 0
         limits = np.unique(ensemble.threshold[numeric])
-        limits = limits[np.isfinite(limits)][:40]
+        limits = limits[np.abs(limits) < 1e38][:40]
         if limits.size:
             made.append(_with(base, column, list(_neighbours(limits))))
     X = np.vstack(made)

@@ -20,7 +20,8 @@ from workbench.trees.xgboost_values import Table, bad, is_whole, read_values, ta
 MOST_FEATURES = 100_000
 LARGEST = float(np.finfo(np.float32).max)
 VERSIONS = (1, 2, 3)
-LOGISTIC = ("binary:logistic", "binary:logitraw", "reg:logistic")
+LOGIT = ("binary:logistic", "reg:logistic")  # what takes base_score to where the trees are added up
+LOGISTIC = ("binary:logitraw", *LOGIT)
 EXPONENTIAL = ("count:poisson", "reg:gamma", "reg:tweedie", "survival:cox", "survival:aft")
 OBJECTIVES = (
     *("reg:squarederror", "reg:squaredlogerror", "reg:absoluteerror", "reg:pseudohubererror", "reg:quantileerror"),
@@ -49,7 +50,8 @@ class ModelDocument:
     """A checked model: `content` is what the library may read.
 
     `rounds`: how many rounds of boosting predict. XGBoost itself uses all, its scikit-learn classes those up to the best round of an
-    early stop; which of the two fitted the model stands in the file.
+    early stop; which of the two fitted the model stands in the file. `trees` are those of these rounds, as they were checked;
+    `weights` DART's, one a tree, where it fitted the model; `base_score` is in the space of the objective's predictions.
     """
 
     content: bytes
@@ -57,6 +59,9 @@ class ModelDocument:
     n_trees: int
     rounds: int
     objective: str
+    trees: tuple[Table, ...]
+    weights: tuple[float, ...]
+    base_score: float
 
 
 def read_document(path: Path) -> ModelDocument:
@@ -80,21 +85,30 @@ def read_document(path: Path) -> ModelDocument:
     features = _features(file, learner, width)
     model = _model(file, booster["gbtree"]["model"] if dart else booster["model"], width)
     trees = {"model": model, "name": "gbtree"}
+    weights = _weights(file, booster, model) if dart else []
     written = {
         "learner": {
             "attributes": {},
             "feature_names": list(learner.get("feature_names", [])),
             "feature_types": list(learner.get("feature_types", [])),
-            "gradient_booster": {"gbtree": trees, "name": "dart", "weight_drop": _weights(file, booster, model)}
-            if dart
-            else trees,
+            "gradient_booster": {"gbtree": trees, "name": "dart", "weight_drop": weights} if dart else trees,
             "learner_model_param": parameters,
             "objective": objective,
         },
         "version": version,
     }
     rounds = _rounds(file, learner.get("attributes", {}), len(model["iteration_indptr"]) - 1)
-    return ModelDocument(encode(written), features, len(model["trees"]), rounds, objective["name"])
+    used, base = model["iteration_indptr"][rounds], float(parameters["base_score"].strip("[]"))
+    return ModelDocument(
+        encode(written),
+        features,
+        len(model["trees"]),
+        rounds,
+        objective["name"],
+        tuple(model["trees"][:used]),
+        tuple(weights[:used]),
+        base,
+    )
 
 
 def _is_dart(file: str, booster: object) -> bool:
@@ -152,7 +166,7 @@ def _parameters(file: str, value: object, objective: str) -> tuple[int, dict[str
     width, base = int(given["num_feature"]), float(match[1])
     if not 1 <= width <= MOST_FEATURES:
         raise bad(file, "range", f"{place}.num_feature", found=width, low=1, high=MOST_FEATURES)
-    inside = 0 < base < 1 if objective in LOGISTIC else base > 0 if objective in EXPONENTIAL else True
+    inside = 0 < base < 1 if objective in LOGIT else base > 0 if objective in EXPONENTIAL else True
     if not inside or abs(base) > LARGEST:
         raise bad(file, "base_score", f"{place}.base_score", found=shown(score), objective=objective)
     return width, {**given, "num_class": "0", "num_target": "1"}
