@@ -26,12 +26,36 @@ DEEPEST = 16  # the library's own bound for symmetric trees
 FORMAT, TREES, FACTS = 0, 1, 2
 KEY, VALUE = 0, 1
 DIMENSION, SPLITS, DEPTHS, STARTS, CATEGORICAL, FLOAT = range(6)
-LEAVES, WEIGHTS, STEPS, LEAF_OF_NODE, TEXTS, BINS, EMBEDDINGS = 8, 9, 10, 11, 12, 17, 18
-HAS_GAPS, FLAT_INDEX, BORDERS, NAME = 0, 2, 3, 4
+LEAVES, WEIGHTS, STEPS, LEAF_OF_NODE, TEXTS = 8, 9, 10, 11, 12
+SCALE, BIAS, BIASES, BINS, EMBEDDINGS = 14, 15, 16, 17, 18
+HAS_GAPS, FLAT_INDEX, BORDERS, NAME, GAPS = 0, 2, 3, 4, 5
+GAPS_ARE_LARGEST = 2  # of GAPS; with the others no border is below a missing value
 BORDERS_A_BIN = 254
 DOCUMENTS = {"params", "training", "output_options"}
 
 Table = dict[int, int]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The trees one after the other, as the file has them: S questions, L leaves; a row answers yes where it is above the border.
+
+    A tree begins at `starts` and has `depths` questions: one a level, the first for the lowest bit of a leaf's number and the last the root's, or, where it is
+    not symmetric, one a node: `steps` (S, 2) lead on to the nodes for no and yes, a 0 to the leaf `leaf_of` the node.
+    """
+
+    feature: NDArray[np.int64]
+    border: NDArray[np.float32]
+    starts: NDArray[np.int64]
+    depths: NDArray[np.int64]
+    values: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    steps: NDArray[np.uint16]
+    leaf_of: NDArray[np.uint32]
+    scale: float
+    bias: float
+    gaps_are_largest: NDArray[np.bool_]
+    """(d,) whether a missing value is above every border of the feature; else it is above none."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +70,7 @@ class CatBoostFile:
     n_trees: int
     learnt_gaps: bool
     symmetric: bool
+    splits: Splits
 
 
 def read_cbm(path: Path) -> CatBoostFile:
@@ -87,11 +112,41 @@ def _checked(file: str, content: bytes, buffer: "_Buffer") -> CatBoostFile:
     floats = buffer.tables(trees, FLOAT)
     if not 1 <= len(floats) <= MOST_FEATURES:
         raise _bad(file, "features", None, found=len(floats), limit=MOST_FEATURES)
-    borders = [len(buffer.array(each, BORDERS, "<f4")) for each in floats]
-    _check_trees(buffer, trees, np.array(borders))
-    gaps = any(HAS_GAPS in each and buffer.number("<B", each[HAS_GAPS]) for each in floats)
-    symmetric = not len(buffer.array(trees, STEPS, "<u2"))
-    return CatBoostFile(content, _names(file, buffer, floats), len(buffer.array(trees, DEPTHS, "<i4")), gaps, symmetric)
+    borders = [buffer.array(each, BORDERS, "<f4") for each in floats]
+    if not all(bool((np.diff(each) > 0).all()) for each in borders):
+        raise ValueError
+    _check_trees(buffer, trees, np.array([len(each) for each in borders]))
+    gaps = [bool(buffer.field(each, HAS_GAPS, "<B", 0)) for each in floats]
+    largest = [buffer.field(each, GAPS, "<b", 0) == GAPS_ARE_LARGEST for each in floats]
+    splits = _splits(buffer, trees, borders, np.array(gaps) & np.array(largest))
+    names = _names(file, buffer, floats)
+    return CatBoostFile(content, names, len(splits.depths), any(gaps), not len(splits.steps), splits)
+
+
+def _splits(
+    buffer: "_Buffer", trees: Table, borders: list[NDArray[np.float32]], gaps_are_largest: NDArray[np.bool_]
+) -> Splits:
+    """What `_check_trees` has passed, with each split's number spelt out as a feature and a border."""
+    asked = buffer.array(trees, SPLITS, "<i4").astype(np.int64)
+    depths = buffer.array(trees, DEPTHS, "<i4").astype(np.int64)
+    biases = buffer.array(trees, BIASES, "<f8")
+    scale, bias = buffer.field(trees, SCALE, "<d", 1.0), buffer.field(trees, BIAS, "<d", 0.0)
+    bias = float(biases[0]) if len(biases) else bias
+    if len(biases) > 1 or not np.isfinite([scale, bias]).all():
+        raise ValueError
+    return Splits(
+        feature=np.repeat(np.arange(len(borders)), [len(each) for each in borders])[asked],
+        border=np.concatenate(borders)[asked],
+        starts=np.cumsum(depths) - depths,
+        depths=depths,
+        values=buffer.array(trees, LEAVES, "<f8"),
+        weights=buffer.array(trees, WEIGHTS, "<f8"),
+        steps=buffer.array(trees, STEPS, "<u2").reshape(-1, 2),
+        leaf_of=buffer.array(trees, LEAF_OF_NODE, "<u4"),
+        scale=scale,
+        bias=bias,
+        gaps_are_largest=gaps_are_largest,
+    )
 
 
 def _names(file: str, buffer: "_Buffer", floats: list[Table]) -> tuple[str, ...]:
@@ -123,8 +178,7 @@ def _check_trees(buffer: "_Buffer", trees: Table, borders: NDArray[np.int64]) ->
         and bool(((splits >= 0) & (splits < borders.sum())).all())
         and bool(np.isfinite(leaves).all() and np.isfinite(weights).all() and (weights >= 0).all())
         and len(weights) in {0, len(leaves)}
-        and len(bins) in {0, len(splits)}
-        and bool((bins[:, 0] < (-(-borders // BORDERS_A_BIN)).sum()).all())
+        and (not len(bins) or np.array_equal(bins, _bins(splits, borders)))
     )
     if not fine:
         raise ValueError
@@ -137,8 +191,19 @@ def _check_trees(buffer: "_Buffer", trees: Table, borders: NDArray[np.int64]) ->
     ends = np.repeat(starts + depths, depths)
     inside = np.arange(len(steps)) + steps.max(axis=1) < ends
     last = (steps == 0).any(axis=1)
-    if not inside.all() or not (leaf_of[last] < len(leaves)).all():
+    targets = (np.arange(len(steps))[:, None] + steps)[steps > 0]
+    one_parent = bool((np.bincount(np.concatenate([targets, starts])) == 1).all())
+    if not inside.all() or not one_parent or not (leaf_of[last] < len(leaves)).all():
         raise ValueError
+
+
+def _bins(splits: NDArray[np.int32], borders: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The splits once more, as the library's evaluator reads them: a block of a feature's borders, and a count of them in a high byte."""
+    blocks = -(-borders // BORDERS_A_BIN)
+    feature = np.repeat(np.arange(len(borders)), borders)[splits]
+    own = splits - (np.cumsum(borders) - borders)[feature]
+    block = (np.cumsum(blocks) - blocks)[feature] + own // BORDERS_A_BIN
+    return np.column_stack([block, (own % BORDERS_A_BIN + 1) << 8])
 
 
 class _Buffer:
@@ -151,6 +216,10 @@ class _Buffer:
         if at < 0:
             raise ValueError
         return struct.unpack_from(code, self.content, at)[0]
+
+    def field(self, table: Table, field: int, code: str, default: Any) -> Any:
+        """A table's number; the default where it is absent."""
+        return self.number(code, table[field]) if field in table else default
 
     def follow(self, at: int) -> int:
         """Where the offset at `at` leads."""
