@@ -19,6 +19,7 @@ st.set_page_config(page_title=text("page.title", lang), page_icon=LOGO, layout="
 pages = [
     st.Page("explain.py", title=text("page.explain.name", lang), icon=":material/waterfall_chart:", default=True),
     st.Page("audit.py", title=text("page.audit.name", lang), icon=":material/fact_check:"),
+    st.Page("importance.py", title=text("importance.page.name", lang), icon=":material/bar_chart:"),
     st.Page("latency.py", title=text("page.latency.name", lang), icon=":material/timer:"),
     st.Page("adoption.py", title=text("adoption.page.name", lang), icon=":material/thumbs_up_down:"),
 ]
