@@ -9,6 +9,8 @@ import pytest
 from builders_forests import WIDTH, labels, probes, rows
 from trees.walk import check, outputs, shapley
 
+from workbench.schema import BadInputError
+from workbench.trees import cbm
 from workbench.trees.catboost_ensemble import ensemble
 from workbench.trees.cbm import read_cbm
 from workbench.trees.ensemble import NoEnsembleError
@@ -127,3 +129,29 @@ def test_early_stopping_leaves_the_best_trees(tmp_path):
     found = read(tmp_path, model)
     assert len(found.roots) == model.get_best_iteration() + 1 < 60
     np.testing.assert_allclose(outputs(found, X), raw(model, X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("part", ["bin", "border", "step"])
+def test_a_file_whose_parts_disagree_is_damaged(tmp_path, part):
+    """The library would go by the one or by the other."""
+    path = tmp_path / "model.cbm"
+    trained("lossguide" if part == "step" else "plain").save_model(path)
+    content = bytearray(path.read_bytes())
+    buffer = cbm._Buffer(bytes(content[8:]))
+    trees = buffer.table(buffer.table(0)[cbm.TREES])
+    if part == "bin":
+        start, _ = buffer.vector(trees[cbm.BINS])
+        content[8 + start + 3] ^= 1
+    elif part == "border":
+        start, _ = buffer.vector(buffer.tables(trees, cbm.FLOAT)[0][cbm.BORDERS])
+        content[8 + start : 8 + start + 4], content[12 + start : 16 + start] = (
+            content[12 + start : 16 + start],
+            content[8 + start : 12 + start],
+        )
+    else:
+        start, _ = buffer.vector(trees[cbm.STEPS])
+        content[8 + start : 10 + start] = content[10 + start : 12 + start]
+    path.write_bytes(content)
+    with pytest.raises(BadInputError) as told:
+        read_cbm(path)
+    assert told.value.faults[0].key == "fault.catboost.damaged"

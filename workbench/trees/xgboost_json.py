@@ -84,30 +84,27 @@ def read_document(path: Path) -> ModelDocument:
     width, parameters = _parameters(file, learner["learner_model_param"], objective["name"])
     features = _features(file, learner, width)
     model = _model(file, booster["gbtree"]["model"] if dart else booster["model"], width)
-    trees = {"model": model, "name": "gbtree"}
     weights = _weights(file, booster, model) if dart else []
-    written = {
-        "learner": {
-            "attributes": {},
-            "feature_names": list(learner.get("feature_names", [])),
-            "feature_types": list(learner.get("feature_types", [])),
-            "gradient_booster": {"gbtree": trees, "name": "dart", "weight_drop": weights} if dart else trees,
-            "learner_model_param": parameters,
-            "objective": objective,
-        },
-        "version": version,
+    trees = {"model": model, "name": "gbtree"}
+    content = {
+        "attributes": {},
+        "feature_names": list(learner.get("feature_names", [])),
+        "feature_types": list(learner.get("feature_types", [])),
+        "gradient_booster": {"gbtree": trees, "name": "dart", "weight_drop": weights} if dart else trees,
+        "learner_model_param": parameters,
+        "objective": objective,
     }
     rounds = _rounds(file, learner.get("attributes", {}), len(model["iteration_indptr"]) - 1)
     used, base = model["iteration_indptr"][rounds], float(parameters["base_score"].strip("[]"))
     return ModelDocument(
-        encode(written),
-        features,
-        len(model["trees"]),
-        rounds,
-        objective["name"],
-        tuple(model["trees"][:used]),
-        tuple(weights[:used]),
-        base,
+        content=encode({"learner": content, "version": version}),
+        features=features,
+        n_trees=len(model["trees"]),
+        rounds=rounds,
+        objective=objective["name"],
+        trees=tuple(model["trees"][:used]),
+        weights=tuple(weights[:used]),
+        base_score=base,
     )
 
 
