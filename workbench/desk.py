@@ -262,7 +262,7 @@ class Desk:
         """Ask in chunks, so that no message grows without bound, and join the answers."""
         starts = range(0, max(len(rows), 1), BATCH_ROWS)
         chunks = [self._ask(bundle, model, {"op": operation}, {"rows": rows[i : i + BATCH_ROWS]}) for i in starts]
-        return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+        return chunks[0] if len(chunks) == 1 else {k: np.concatenate([chunk[k] for chunk in chunks]) for k in chunks[0]}
 
     def card(self, bundle: StrategyBundle, model: ModelFile) -> Head:
         """What the bundle's batch worker says of a model that it has loaded. Raises ModelFailedError."""

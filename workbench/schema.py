@@ -134,10 +134,11 @@ class StrategyBundle:
         """The name in reports and records."""
         return self.manifest.bundle.name
 
-    def served_by(self) -> NDArray[np.intp]:
-        """(n,) position in `models` of the model that was live at each decision; the oldest one before any was live."""
+    def served_by(self, times: pd.DatetimeIndex | None = None) -> NDArray[np.intp]:
+        """(n,) position in `models` of the model that was live at each decision (default: the panel's); the oldest before any was live."""
+        times = self.panel.times if times is None else times
         starts = pd.DatetimeIndex([m.since for m in self.models[1:]])
-        return np.searchsorted(starts.to_numpy(), self.panel.times.to_numpy(), side="right").astype(np.intp)
+        return np.searchsorted(starts.to_numpy(), times.to_numpy(), side="right").astype(np.intp)
 
     def family(self, feature: str) -> str:
         """The feature's declared family, or `other`."""

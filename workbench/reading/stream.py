@@ -117,7 +117,7 @@ class Reader:
     """A place in the stream. It goes forward; a range of rows before it, or of a later row group, makes it begin there anew."""
 
     def __init__(self, stream: Stream, most: int, columns: tuple[str, ...] = ()) -> None:
-        self._stream, self._most, self._columns = stream, most, list(columns or stream.wanted)
+        self.stream, self._most, self._columns = stream, most, list(columns or stream.wanted)
         self._parquet: Any = None
         self._at, self._batches, self._rest = stream.rows, iter(()), None
 
@@ -130,35 +130,37 @@ class Reader:
 
     def rows(self, start: int, stop: int) -> Iterator[Rows]:
         """Rows `start` to `stop` (counted from 0) in pieces of at most `most`. Raises `BadInputError`, for an infinite cell too."""
-        section, features = self._stream.section, self._stream.features
+        section, features = self.stream.section, self.stream.features
         at = start
         for batch in self.batches(start, stop):
             X = np.empty((len(batch), len(features)))
             for j, name in enumerate(features):
                 X[:, j] = doubles(batch.column(name))
             if np.isinf(X).any():
-                refuse_infinite(self._stream, batch, at)
+                refuse_infinite(self.stream, batch, at)
             entities = texts(batch.column(section.entity)) if section.entity else None
             yield Rows(pd.DatetimeIndex(moments(batch.column(section.time))), entities, X)
             at += len(batch)
 
     def batches(self, start: int, stop: int) -> Iterator[pa.RecordBatch]:
         """The same as the file's own columns."""
-        if self._stream.whole is not None:
+        if self.stream.whole is not None:
             for at in range(start, stop, self._most):
-                yield self._stream.whole.slice(at, min(self._most, stop - at))
+                yield self.stream.whole.slice(at, min(self._most, stop - at))
             return
-        with _readable(self._stream.file):
+        with _readable(self.stream.file):
             self._seek(start)
         while self._at < stop:
             yield self._next(stop - self._at)
 
     def _seek(self, start: int) -> None:
-        groups = self._stream.groups
+        groups = self.stream.groups
         group = int(np.searchsorted(groups, start, side="right")) - 1
         if not groups[group] <= self._at <= start:
             if self._parquet is None:
-                self._parquet = pyarrow.parquet.ParquetFile(self._stream.path, buffer_size=BUFFER_BYTES)
+                self._parquet = pyarrow.parquet.ParquetFile(
+                    self.stream.path, buffer_size=BUFFER_BYTES, pre_buffer=False
+                )
             self._batches = self._parquet.iter_batches(
                 self._most, list(range(group, len(groups))), columns=self._columns, use_threads=False
             )
@@ -167,7 +169,7 @@ class Reader:
             self._next(start - self._at)
 
     def _next(self, most: int) -> pa.RecordBatch:
-        with _readable(self._stream.file):
+        with _readable(self.stream.file):
             if not self._rest:
                 self._rest = next(self._batches, None)
                 if self._rest is None:
