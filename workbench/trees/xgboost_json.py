@@ -86,25 +86,24 @@ def read_document(path: Path) -> ModelDocument:
     model = _model(file, booster["gbtree"]["model"] if dart else booster["model"], width)
     weights = _weights(file, booster, model) if dart else []
     trees = {"model": model, "name": "gbtree"}
-    content = {
+    written = {
         "attributes": {},
-        "feature_names": list(learner.get("feature_names", [])),
-        "feature_types": list(learner.get("feature_types", [])),
+        **{key: list(learner.get(key, [])) for key in ("feature_names", "feature_types")},
         "gradient_booster": {"gbtree": trees, "name": "dart", "weight_drop": weights} if dart else trees,
         "learner_model_param": parameters,
         "objective": objective,
     }
     rounds = _rounds(file, learner.get("attributes", {}), len(model["iteration_indptr"]) - 1)
-    used, base = model["iteration_indptr"][rounds], float(parameters["base_score"].strip("[]"))
+    used = model["iteration_indptr"][rounds]
     return ModelDocument(
-        content=encode({"learner": content, "version": version}),
+        content=encode({"learner": written, "version": version}),
         features=features,
         n_trees=len(model["trees"]),
         rounds=rounds,
         objective=objective["name"],
         trees=tuple(model["trees"][:used]),
         weights=tuple(weights[:used]),
-        base_score=base,
+        base_score=float(parameters["base_score"].strip("[]")),
     )
 
 
