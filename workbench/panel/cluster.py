@@ -48,7 +48,7 @@ def _client(address: str) -> Any:
         raise BadInputError([Fault("panel.no_library", "--scheduler")]) from missing
     where = shown(address, 100)
     try:
-        client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
+        client = distributed.Client(address, timeout=CONNECT_S)
     except (OSError, ValueError) as error:
         raise BadInputError([Fault("panel.no_scheduler", "--scheduler", values={"address": where})]) from error
     try:

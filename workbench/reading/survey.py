@@ -81,7 +81,7 @@ def survey(stream: Stream, fitted: pd.Timestamp | None, embargo: int) -> pd.Date
 
 def _times(stream: Stream, faults: Faults, fitted: pd.Timestamp | None, embargo: int) -> pd.DatetimeIndex:
     section, order, at = stream.section, Order(), 0
-    later, last, modern = np.empty(0, "datetime64[us]"), np.datetime64(0, "us"), False
+    later, last, first, modern = np.empty(0, "datetime64[us]"), np.datetime64("NaT", "us"), "", False
     columns = (section.time, *([section.entity] if section.entity else []))
     with Reader(stream, SURVEY_ROWS, columns) as reader:
         for batch in reader.batches(0, stream.rows):
@@ -100,13 +100,14 @@ def _times(stream: Stream, faults: Faults, fitted: pd.Timestamp | None, embargo:
                 sheet.refuse(section.time, key, bad & ~np.isnat(times), other=other)
             faults.add(sheet.faults)
             modern = modern or bool((times.astype("datetime64[Y]").astype(np.int64) != 0).any())
-            last = np.fmax(last, np.fmax.reduce(times)) if at else np.fmax.reduce(times)
+            last = np.fmax(last, np.fmax.reduce(times))
+            first = first or shown(batch.column(section.time)[0].as_py(), 40)
             if fitted is not None:
                 after = np.unique(times[times > fitted.to_datetime64()])
                 later = np.unique(np.append(later, after))[: embargo + 1]
             at += len(batch)
     if not modern:
-        values = {"cell": shown(last)}
+        values = {"cell": first}
         faults.add([Fault("fault.column.epoch_1970", stream.file, shown(section.time), stream.first_row, values)])
     return pd.DatetimeIndex(np.unique(np.append(later, last)))
 
