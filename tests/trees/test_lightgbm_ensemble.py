@@ -113,14 +113,21 @@ def test_an_early_stop_leaves_the_best_rounds(tmp_path):
     np.testing.assert_allclose(outputs(found, X), booster.predict(X, raw_score=True), rtol=1e-12)
 
 
+def edited(text: str, *changes: tuple[str, str]) -> str:
+    """The model with lines of its first tree changed, and the tree's size set right."""
+    start = text.index("Tree=0")
+    head, tree, rest = text[:start], text[start : text.index("\n\n\n", start)], text[text.index("\n\n\n", start) :]
+    for key, line in changes:
+        tree = re.sub(rf"^{key}=.*$", f"{key}={line}", tree, count=1, flags=re.MULTILINE)
+    size = len(tree) + 3
+    return re.sub(r"^tree_sizes=\d+", f"tree_sizes={size}", head, count=1, flags=re.MULTILINE) + tree + rest
+
+
 @pytest.mark.parametrize("limit", ["0", "1e-36", "-1e-36", "1.0000000180025095e-35", "-1.0000000180025095e-35", "inf"])
 @pytest.mark.parametrize("decision", [0, 2, 4, 6, 8, 10])
 def test_thresholds_beside_zero_meet_values_that_the_library_made_zero(tmp_path, limit, decision):
     text = trained("stumps", rounds=1).model_to_string()
-    text = re.sub(r"^threshold=.*$", f"threshold={limit}", text, count=1, flags=re.MULTILINE)
-    text = re.sub(r"^decision_type=.*$", f"decision_type={decision}", text, count=1, flags=re.MULTILINE)
-    start, end = text.index("Tree=0"), text.index("end of trees")
-    text = re.sub(r"^tree_sizes=.*$", f"tree_sizes={end - start}", text, count=1, flags=re.MULTILINE)
+    text = edited(text, ("threshold", limit), ("decision_type", str(decision)))
     found = read(tmp_path, text)
     X = probes(found)
     expected = lightgbm.Booster(model_str=text).predict(X, raw_score=True)
@@ -134,3 +141,16 @@ def test_a_large_model_is_read_from_the_arrays_of_its_check(tmp_path):
     model = checked(path)
     assert model.forest is model.forest
     assert len(ensemble(model).values) == sum(int(tree["num_leaves"]) for tree in model.trees)
+
+
+@pytest.mark.parametrize("decision", [1, 3, 5, 7, 9, 11])
+def test_missing_categories_go_right_whatever_the_file_says_of_them(tmp_path, decision):
+    text = trained("plain", categorical=True, rounds=1).model_to_string()
+    before = re.search(r"^decision_type=(.*)$", text, re.MULTILINE)[1].split()
+    after = [str(decision) if int(kind) % 2 else kind for kind in before]
+    assert any(int(kind) % 2 for kind in before)
+    text = edited(text, ("decision_type", " ".join(after)))
+    found = read(tmp_path, text)
+    X = probes(found, categories=True)
+    expected = lightgbm.Booster(model_str=text).predict(X, raw_score=True)
+    np.testing.assert_allclose(outputs(found, X), expected, rtol=1e-12)
