@@ -11,13 +11,14 @@ from parts import figure
 from parts.plain import plain
 from workbench.charts import theme
 from workbench.charts.waterfall import feature_label
+from workbench.charts.whiskers import share as percent
 from workbench.charts.whole_panel import FIGURES
 from workbench.desk import Desk
 from workbench.importance.whole import Whole, explain_panel, to_dict
 from workbench.schema import Message, StrategyBundle, WordedError
 from workbench.text import say, text
 
-WIDE = 560  # side by side where the window is wide, one under the other where it is not
+WIDE = 500  # side by side where the window is wide, one under the other where it is not
 KEPT = 4  # panels held in memory; the one that was asked for first gives way
 
 
@@ -127,8 +128,8 @@ def table(whole: Whole, lang: str) -> None:
             heads[2]: text(f"family.{bundle.family(bundle.panel.features[i])}", lang),
             heads[3]: amount(ranked.mean.value[i]),
             f"{heads[3]} · {interval}": f"{amount(ranked.mean.low[i])} – {amount(ranked.mean.high[i])}",
-            heads[4]: f"{ranked.share.value[i]:.1%}",
-            f"{heads[4]} · {interval}": f"{ranked.share.low[i]:.1%} – {ranked.share.high[i]:.1%}",
+            heads[4]: percent(ranked.share.value[i]),
+            f"{heads[4]} · {interval}": f"{percent(ranked.share.low[i])} – {percent(ranked.share.high[i])}",
         }
         for i in ranked.order
     ]

@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 
 from workbench.charts import theme
-from workbench.charts.importance import counted, drawn_from, feature_labels
+from workbench.charts.importance import NARROW, counted, drawn_from, feature_labels
 from workbench.charts.whiskers import PLOT, named_rows
 from workbench.importance.measures import MISSING
 from workbench.importance.shapes import Swarm, swarms
@@ -31,7 +31,9 @@ def beeswarm(whole: Whole, lang: str) -> alt.LayerChart:
     chart = chart.resolve_scale(y="independent").properties(width=PLOT, height=ROW * len(order))
     title, how = text("importance.chart.beeswarm", lang), text("importance.chart.binned", lang)
     told = {"title": title, "features": text("chart.list", lang).join(labels)} | counted(whole)
-    return theme.finish(chart, title, drawn_from(whole, how, lang), text("importance.chart.alt_swarm", lang, **told))
+    return theme.finish(
+        chart, title, drawn_from(whole, how, lang, NARROW), text("importance.chart.alt_swarm", lang, **told)
+    )
 
 
 def _swarms(found: list[Swarm], output: str, lang: str) -> alt.Chart:

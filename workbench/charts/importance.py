@@ -13,7 +13,7 @@ from workbench.importance.whole import Whole
 from workbench.text import text
 
 MOST = 20
-COLUMNS = 98  # of a subtitle
+NARROW, COLUMNS = 64, 98  # of a subtitle: two figures stand side by side, or one alone
 
 
 def importance_bars(whole: Whole, lang: str) -> alt.LayerChart:
@@ -58,7 +58,7 @@ def _groups(whole: Whole, groups: Groups, names: Sequence[str], what: str, lang:
         text("importance.chart.group", lang, name=name, n=size) for name, size in zip(names, groups.sizes, strict=True)
     ]
     axis = alt.Axis(title=text("importance.chart.share", lang), format=".0%", tickCount=5)
-    chart = whiskers.bars(labels, groups.share, lambda v: f"{v:.1%}", axis, lang)
+    chart = whiskers.bars(labels, groups.share, whiskers.share, axis, lang)
     title = text(f"importance.chart.{what}", lang)
     lines = [
         text("importance.chart.alt_share", lang, label=label, share=f"{share:.0%}")
@@ -68,17 +68,17 @@ def _groups(whole: Whole, groups: Groups, names: Sequence[str], what: str, lang:
     return theme.finish(chart, title, subtitle(whole, lang), said)
 
 
-def subtitle(whole: Whole, lang: str) -> list[str]:
+def subtitle(whole: Whole, lang: str, columns: int = NARROW) -> list[str]:
     """What the whiskers are, and of how many rows."""
     told = text("importance.chart.whiskers", lang, length=whole.blocks.length)
     rows = text("importance.chart.rows", lang, **counted(whole))
-    return theme.wrap(text("importance.chart.two", lang, one=rows, other=told), COLUMNS)
+    return theme.wrap(text("importance.chart.two", lang, one=rows, other=told), columns)
 
 
-def drawn_from(whole: Whole, how: str, lang: str) -> list[str]:
+def drawn_from(whole: Whole, how: str, lang: str, columns: int = COLUMNS) -> list[str]:
     """Of how many rows a figure without error bars is, and how it draws them."""
     rows = text("importance.chart.rows", lang, **counted(whole))
-    return theme.wrap(text("importance.chart.two", lang, one=rows, other=how), COLUMNS)
+    return theme.wrap(text("importance.chart.two", lang, one=rows, other=how), columns)
 
 
 def counted(whole: Whole) -> dict[str, str]:

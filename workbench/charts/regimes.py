@@ -4,8 +4,8 @@ import altair as alt
 
 from workbench.charts import theme
 from workbench.charts.beeswarm import COLOURS, THIRDS
-from workbench.charts.importance import chosen, feature_labels, subtitle
-from workbench.charts.whiskers import PLOT, named_rows, records, tips
+from workbench.charts.importance import COLUMNS, chosen, feature_labels, subtitle
+from workbench.charts.whiskers import KNOWN, PLOT, named_rows, records, share, tips
 from workbench.importance.measures import Regimes
 from workbench.importance.whole import Whole
 from workbench.text import text
@@ -25,8 +25,8 @@ def regime_shares(whole: Whole, regimes: Regimes, lang: str) -> alt.LayerChart:
     data = theme.rows(
         [
             row | {"state": state}
-            for state, share in zip(named, regimes.share, strict=True)
-            for row in records(labels, chosen(share, order), lambda v: f"{v:.1%}")
+            for state, means in zip(named, regimes.share, strict=True)
+            for row in records(labels, chosen(means, order), share)
         ]
     )
     legend = alt.Legend(title=None, orient="bottom", symbolSize=120)
@@ -40,14 +40,16 @@ def regime_shares(whole: Whole, regimes: Regimes, lang: str) -> alt.LayerChart:
     )
     shape = alt.Shape("state:N", scale=alt.Scale(domain=named, range=FORMS), legend=legend)
     layers = [
-        base.mark_rule(strokeWidth=1.8, opacity=0.8).encode(x=alt.X("low:Q", axis=axis), x2="high:Q"),
+        base.transform_filter(KNOWN)
+        .mark_rule(strokeWidth=1.8, opacity=0.8)
+        .encode(x=alt.X("low:Q", axis=axis), x2="high:Q"),
         base.mark_point(filled=True, size=60, opacity=1).encode(x=alt.X("value:Q", axis=axis), shape=shape),
     ]
     chart = theme.stack(*layers).properties(width=PLOT, height=ROW * len(order))
     (by,) = feature_labels(whole, [whole.feature(regimes.by)], lang)
     title = text("importance.chart.regimes", lang, label=by)
     said = text("importance.chart.alt", lang, title=title, lines=_told(regimes, labels, order[:3].tolist(), lang))
-    return theme.finish(chart, title, subtitle(whole, lang), said)
+    return theme.finish(chart, title, subtitle(whole, lang, COLUMNS), said)
 
 
 def _told(regimes: Regimes, labels: list[str], features: list[int], lang: str) -> str:

@@ -10,6 +10,7 @@ from workbench.importance.blocks import Means
 from workbench.text import text
 
 ROW, LABELS, PALE = 24, 300, 0.4
+KNOWN = "isValid(datum.low)"
 PLOT = theme.WIDTH - 200
 SIGNIFICANT = 3
 
@@ -22,6 +23,11 @@ def records(labels: Sequence[str], means: Means, spell: Any) -> list[dict[str, A
     ]
 
 
+def share(value: float) -> str:
+    """A share in percent with one decimal."""
+    return theme.amount(value, "probability", step=0.01)
+
+
 def bars(
     labels: Sequence[str], means: Means, spell: Any, axis: alt.Axis, lang: str, *, room: int = LABELS
 ) -> alt.LayerChart:
@@ -32,12 +38,13 @@ def bars(
     scale = alt.Scale(domain=[0, 1.04 * top], nice=False)
     x = alt.X("value:Q", scale=scale, axis=axis)
     base = alt.Chart(data).encode(y=y, tooltip=tips(lang))
+    known = base.transform_filter(KNOWN)
     return theme.stack(
         base.mark_bar(height={"band": 0.6}, color=theme.UP, opacity=PALE).encode(x=x),
-        base.mark_rule(color=theme.UP, strokeWidth=2.4).encode(x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q"),
+        known.mark_rule(color=theme.UP, strokeWidth=2.4).encode(x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q"),
         base.mark_point(color=theme.UP, filled=True, size=50, opacity=1).encode(x=x),
         *(
-            base.mark_tick(color=theme.UP, thickness=2.4, size=9).encode(x=alt.X(end, scale=scale, axis=axis))
+            known.mark_tick(color=theme.UP, thickness=2.4, size=9).encode(x=alt.X(end, scale=scale, axis=axis))
             for end in ("low:Q", "high:Q")
         ),
     ).properties(width=PLOT, height=ROW * max(len(labels), 1))

@@ -70,6 +70,7 @@ def _features(whole: "Whole", lang: str) -> None:
     from rich.text import Text
 
     from workbench.charts.theme import amount
+    from workbench.charts.whiskers import share as percent
 
     ranked, table = whole.importance, Table(box=None, pad_edge=False)
     for name in ("rank", "interval", "feature", "family", "mean_abs", "interval", "share", "interval"):
@@ -81,7 +82,7 @@ def _features(whole: "Whole", lang: str) -> None:
         value, low, high = (amount(each[i], whole.output, step=step) for each in (mean.value, mean.low, mean.high))
         cells = [str(ranked.rank[i]), f"{ranked.rank_low[i]} – {ranked.rank_high[i]}", name]
         cells += [text(f"family.{whole.bundle.family(name)}", lang), value, f"{low} – {high}"]
-        cells += [f"{share.value[i]:.1%}", f"{share.low[i]:.1%} – {share.high[i]:.1%}"]
+        cells += [percent(share.value[i]), f"{percent(share.low[i])} – {percent(share.high[i])}"]
         table.add_row(*map(Text, cells))
     console.out.print(table)
 
@@ -89,14 +90,16 @@ def _features(whole: "Whole", lang: str) -> None:
 def _groups(heading: str, groups: "Groups", names: list[str], lang: str) -> None:
     from rich.table import Table
 
+    from workbench.charts.whiskers import share as percent
+
     table = Table(box=None, pad_edge=False)
     for name in (heading, "features", "share", "interval"):
         side = "left" if name == heading else "right"
         table.add_column(text(f"importance.table.{name}", lang), justify=side)  # type: ignore[arg-type]
     for i, name in enumerate(names):
         share = groups.share
-        spread = f"{share.low[i]:.1%} – {share.high[i]:.1%}"
-        table.add_row(name, str(groups.sizes[i]), f"{share.value[i]:.1%}", spread)
+        spread = f"{percent(share.low[i])} – {percent(share.high[i])}"
+        table.add_row(name, str(groups.sizes[i]), percent(share.value[i]), spread)
     console.out.print(table)
 
 

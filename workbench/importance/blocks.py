@@ -113,7 +113,8 @@ class Blocks:
     def interval(self, value: Floats, drawn: Floats) -> Means:
         """`value` (k,) ± the draws' standard deviation, times t's quantile of as many degrees of freedom as blocks less one."""
         known = np.isfinite(drawn).all(axis=1)
-        spread = drawn[known].std(axis=0, ddof=1) if known.sum() > 1 else np.full(len(value), np.nan)
+        enough = 2 * known.sum() > len(drawn)  # else the draws that can be used are a choice
+        spread = drawn[known].std(axis=0, ddof=1) if enough else np.full(len(value), np.nan)
         half = NORMAL * self.stretch * spread
         error = self._finite * spread + 0 * half  # unknown where the interval is
         return Means(value, error, value - half, value + half)
