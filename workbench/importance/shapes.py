@@ -6,14 +6,16 @@ import numpy as np
 import pandas as pd
 
 from workbench.importance.blocks import Ints
-from workbench.importance.measures import MISSING, TERCILES, thirds
+from workbench.importance.measures import MISSING, thirds
 from workbench.schema import Floats
 
 SWARM_BINS = 72
 ACROSS, UP = 48, 36
 CURVE = 16
-MONTHS, QUARTERS = 72, 120
+MONTHS, QUARTERS = 72, 360
+"""Up to how many months a panel is cut into months, and into quarters."""
 PARTNER_BINS = 20
+SETTLED = 1e-12
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def _cells(x: Floats, y: Floats) -> tuple[tuple[float, float, float, float, int]
 def strongest_partner(values: Floats, X: Floats, feature: int) -> int | None:
     """The feature that goes furthest with φ of `feature` among rows of like value; None where nothing is left to explain.
 
-    Largest |correlation| between φ less its mean in twenty bins of the feature's value and the other's ranks less theirs, as
+    Largest sum of |covariance| in each of twenty bins of the feature's value, over both sizes: of φ and the other's ranks, as
     `shap.approximate_interactions` looks for it; a guess that interaction values replace where there are any.
     """
     known = np.isfinite(X[:, feature])
@@ -114,8 +116,12 @@ def strongest_partner(values: Floats, X: Floats, feature: int) -> int | None:
     rest = rest - rest.groupby(bins).transform("mean")
     own = rest.pop("phi").to_numpy()
     others = rest.to_numpy(np.float64)
-    size = np.sqrt((others**2).sum(axis=0) * (own**2).sum())
-    strength = np.abs(own @ others) / np.where(size > 0, size, np.inf)
+    if not (own**2).sum() > SETTLED * (values[known, feature] ** 2).sum():
+        return None
+    place = bins.to_numpy(np.intp)
+    together = np.array([np.abs(np.bincount(place, own * other)).sum() for other in others.T])
+    size = np.sqrt((others**2).sum(axis=0))
+    strength = together / np.where(size > 0, size, np.inf)
     strength[feature] = 0.0
     return int(strength.argmax()) if strength.max() > 0 else None
 
@@ -123,7 +129,7 @@ def strongest_partner(values: Floats, X: Floats, feature: int) -> int | None:
 def through_time(values: Floats, times: pd.DatetimeIndex) -> Periods:
     """Means over calendar months, quarters or years, whichever is the finest that still fits on a page."""
     months = (times[-1].year - times[0].year) * 12 + times[-1].month - times[0].month + 1
-    unit = "M" if months <= MONTHS else "Q" if months <= TERCILES * QUARTERS else "Y"
+    unit = "M" if months <= MONTHS else "Q" if months <= QUARTERS else "Y"
     period = times.to_period(unit)
     firsts = np.flatnonzero(np.r_[True, period[1:] != period[:-1]])
     rows = np.diff(np.r_[firsts, len(times)])
