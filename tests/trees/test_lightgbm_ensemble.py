@@ -10,6 +10,7 @@ from builders_forests import WIDTH, labels, probes, rows
 from trees.walk import check, outputs, shapley
 
 from workbench.models.lightgbm import checked
+from workbench.schema import BadInputError
 from workbench.trees.ensemble import Missing
 from workbench.trees.lightgbm_ensemble import ensemble
 
@@ -141,6 +142,17 @@ def test_a_large_model_is_read_from_the_arrays_of_its_check(tmp_path):
     model = checked(path)
     assert model.forest is model.forest
     assert len(ensemble(model).values) == sum(int(tree["num_leaves"]) for tree in model.trees)
+
+
+def test_a_bagged_tree_of_one_leaf_has_counted_no_rows(tmp_path):
+    params = {**SMALL, "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5, "min_data_in_leaf": 1000}
+    booster = lightgbm.train(params, lightgbm.Dataset(rows(), labels()), 3)
+    text = booster.model_to_string()
+    assert "leaf_count=0\n" in text
+    assert np.array_equal(outputs(read(tmp_path, text), rows()[:4]), booster.predict(rows()[:4]))
+    split = trained("stumps", rounds=1).model_to_string()
+    with pytest.raises(BadInputError):
+        read(tmp_path, edited(split, ("leaf_count", "0 400")))
 
 
 @pytest.mark.parametrize("decision", [1, 3, 5, 7, 9, 11])
