@@ -1,13 +1,19 @@
 """What most tests share: a ledger of its own for every test, one desk for the session."""
 
+import os
+import tempfile
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from workbench import cli
 from workbench.desk import Desk
+
+# Kernels are compiled once, not for the home of every test; before numba is imported.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"workbench-kernels-{os.getuid()}"))
 
 # A busy machine is no failure of what is tested.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -43,6 +43,8 @@ HOMES = {
     "distributed": ("workbench/panel/",),
     "lightgbm": ("workbench/models/lightgbm.py",),
     "onnxruntime": ("workbench/models/onnx.py",),
+    "llvmlite": ("workbench/trees/",),
+    "numba": ("workbench/trees/",),
     "rich": ("workbench/cli", "workbench/commands/", "workbench/console.py"),
     "scipy": (
         "workbench/checks/",
@@ -63,8 +65,30 @@ HOMES = {
     "xgboost": ("workbench/models/xgboost.py",),
 }
 # What the app and the command line do without until a command wants it; models and explainers never run in them at all.
-HEAVY = {"altair", "arch", "distributed", "lightgbm", "scipy", "shap", "statsmodels", "streamlit", "typst", "vl_convert"}
-ONLY_IN_WORKERS = {"catboost", "joblib", "lightgbm", "lime", "onnxruntime", "shap", "sklearn", "skops", "xgboost"}
+HEAVY = {
+    "altair",
+    "arch",
+    "distributed",
+    "lightgbm",
+    "scipy",
+    "shap",
+    "statsmodels",
+    "streamlit",
+    "typst",
+    "vl_convert",
+}
+ONLY_IN_WORKERS = {
+    "catboost",
+    "joblib",
+    "lightgbm",
+    "lime",
+    "numba",
+    "onnxruntime",
+    "shap",
+    "sklearn",
+    "skops",
+    "xgboost",
+}
 UNPICKLERS = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 FORBIDDEN_NAMES = {"common", "helper", "helpers", "misc", "util", "utils"}
 # These show what a machine's paths look like, in order to take them out.

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from workbench import ledger as module
-from workbench.ledger import Ledger, home
+from workbench.ledger import Ledger
 from workbench.schema import BadInputError
+from workbench.shipped import home
 from workbench.text import say
 
 ROOT = Path(__file__).parent.parent

@@ -35,6 +35,8 @@ from workbench.wire import Arrays, Head
 
 BATCH_MS = 600_000
 BATCH_ROWS = 4096
+# So many a question that one takes seconds: other callers of the batch worker get their turn in between.
+INTERACTION_ROWS = 1024
 # Kept back from a worker's share of the budget for the way home, so that what it has is here before the deadline.
 RETURN_SHARE, RETURN_MS = 0.05, 20.0
 # How much of a newly measured cost goes into what the desk remembers.
@@ -239,6 +241,15 @@ class Desk:
     def attributions(self, bundle: StrategyBundle, rows: Floats, model: ModelFile) -> Attributions:
         """Exact Shapley values of many rows (n, d). Raises ModelFailedError, also where the model has no exact method."""
         return Attributions(**self._batch(bundle, model, "attributions", rows))
+
+    def interactions(self, bundle: StrategyBundle, rows: Floats, model: ModelFile) -> Floats:
+        """Mean absolute Shapley interaction values over rows (n, d): (d, d), a feature's own effect on the diagonal.
+
+        Raises ModelFailedError, also where the model has no kernel, or it is not compiled yet.
+        """
+        parts = np.array_split(rows, max(1, len(rows) // INTERACTION_ROWS))
+        totals = [self._ask(bundle, model, {"op": "interactions"}, {"rows": part})["total"] for part in parts]
+        return np.asarray(np.sum(totals, axis=0) / max(len(rows), 1), np.float64)
 
     def refit(
         self,

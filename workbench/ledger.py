@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 import sqlite3
 import threading
 from collections import deque
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from workbench.schema import BadInputError, Fault, Message
+from workbench.shipped import home
 
 _COLUMNS = "id INTEGER PRIMARY KEY, written TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, digest TEXT NOT NULL"
 _TABLE = (
@@ -53,11 +53,6 @@ _WHY = {
 }
 _Row = tuple[str, str, str]
 Database = sqlite3.Connection
-
-
-def home() -> Path:
-    """Where the workbench keeps what it remembers: $WORKBENCH_HOME, else ~/.workbench."""
-    return Path(os.environ.get("WORKBENCH_HOME") or Path.home() / ".workbench")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from workbench.budget import Deadline
+from workbench.shipped import kernels
 from workbench.wire import Arrays, Head, PeerGoneError, TornMessageError, receive, send
 
 START_MS = 60_000
@@ -140,7 +141,7 @@ class Supervisor:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-        environment |= ONE_THREAD | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+        environment |= ONE_THREAD | {"PYTHONPATH": str(Path(__file__).parent.parent), "NUMBA_CACHE_DIR": str(kernels())}
         self._zygote = subprocess.Popen(
             [sys.executable, "-P", "-m", "workbench.worker", str(theirs.fileno()), self._format],
             pass_fds=[theirs.fileno()],

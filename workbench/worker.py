@@ -15,6 +15,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ class Worker:
             "predict": self.predict,
             "explain": self.explain,
             "attributions": self.attributions,
+            "interactions": self.interactions,
             "refit": self.refit,
         }
 
@@ -139,6 +141,15 @@ class Worker:
         values, base = model.contributions(arrays["rows"])
         yield {}, {"values": values, "base_values": base, "predictions": model.predict(arrays["rows"])}
 
+    def interactions(self, head: Head, arrays: Arrays) -> Iterator[Reply]:
+        """Rows (n, d) -> mean of their absolute Shapley interaction values (d, d); a feature's own effect on the diagonal."""
+        model: Any = self.held[head["model"]]
+        kernel = model.kernel.get(wait=True) if hasattr(model, "kernel") else None
+        if kernel is None:
+            raise ModelFailedError(Message("fault.model.no_kernel"))
+        total = sum(np.abs(values).sum(axis=0) for _, values in kernel.interactions(arrays["rows"]))
+        yield {}, {"total": total}
+
     def refit(self, head: Head, arrays: Arrays) -> Iterator[Reply]:
         """Out-of-fold predictions of the same learner; masks train and test are (k, n)."""
         model: Any = self.held[head["model"]]
@@ -147,9 +158,9 @@ class Worker:
 
 
 def _cost(method: str, model: Model, d: int) -> float | None:
-    """Milliseconds that an exact method takes for a row, once warm; None for methods that take what time they are given."""
+    """Milliseconds that an exact method takes for a row, once warm; None for methods that `auto` does not choose by their cost."""
     explainer = explain.find(method)
-    if not explainer.EXACT:
+    if not explainer.WEIGHED:
         return None
     row, rng = np.zeros(d), np.random.default_rng(0)
     for _ in range(2):
@@ -166,6 +177,7 @@ def zygote(control: socket.socket, format: str) -> None:  # noqa: A002 - the man
     """Fork a worker for every socket that comes over `control`, answering with its process id; end when the desk hangs up."""
     with contextlib.suppress(ImportError):  # said when a model is loaded
         getattr(models.find(format), "preload", lambda: None)()
+    settle = cache(getattr(models.find(format), "settle", lambda: None))  # what may wait until the first worker is away
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         _, handed, _, _ = socket.recv_fds(control, 1, 1)
@@ -179,6 +191,7 @@ def zygote(control: socket.socket, format: str) -> None:  # noqa: A002 - the man
             os._exit(0)
         os.close(handed[0])
         control.sendall(pid.to_bytes(8, "big"))
+        settle()
 
 
 def _give_way(nice: int) -> None:

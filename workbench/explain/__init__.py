@@ -1,6 +1,6 @@
 """One file an explainer; the folder is the registry.
 
-Each has `applies(model) -> bool`, `EXACT`, `BACKGROUND_ROWS` and
+Each has `applies(model) -> bool`, `WEIGHED`, `BACKGROUND_ROWS` and
 `explain(model, row, background, deadline, rng) -> Iterator[Estimate]`: ever better estimates of one row's attributions.
 """
 
@@ -22,7 +22,8 @@ FITS = 0.7
 class Explainer(Protocol):
     """What a file in this folder offers."""
 
-    EXACT: bool
+    WEIGHED: bool
+    """Whether it is exact, and `auto` weighs it by what it was measured to cost."""
     BACKGROUND_ROWS: int
     """How many rows from before the decision it wants, at most."""
 
@@ -54,7 +55,7 @@ def find(name: str) -> Explainer:
 def choose(cost_ms: Mapping[str, float | None], budget_ms: float) -> tuple[str, Message]:
     """What `auto` means, and why: the exact method that costs least where it fits into the budget, else sampled Shapley values.
 
-    `cost_ms`: the methods that apply, with what a row was measured to cost; None for those that take what time they are given.
+    `cost_ms`: the methods that apply, with what a row was measured to cost; None for those that are not weighed by it.
 
     >>> choose({"shap": None, "tree_shap": 4.0}, 800)[0], choose({"shap": None, "tree_shap": 2000.0}, 800)[0]
     ('tree_shap', 'shap')

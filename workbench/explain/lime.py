@@ -21,7 +21,7 @@ from workbench.model import Estimate, Model
 from workbench.neighbourhood import Neighbourhood
 from workbench.schema import Floats, Message, ModelFailedError
 
-EXACT = False
+WEIGHED = False
 BACKGROUND_ROWS = 1000
 KERNEL_WIDTH = 0.75
 SHARE_OF_REST = 0.25

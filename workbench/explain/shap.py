@@ -16,7 +16,7 @@ from workbench.budget import Deadline
 from workbench.model import Estimate, Model
 from workbench.schema import Floats
 
-EXACT = False
+WEIGHED = False
 BACKGROUND_ROWS = 100
 # Rows a call of `predict`: enough to make its overhead small, few enough to stay in the processor's cache.
 CHUNK = 1024

@@ -8,7 +8,7 @@ from workbench.budget import Deadline
 from workbench.model import Estimate, Model, TreeModel
 from workbench.schema import Floats
 
-EXACT = True
+WEIGHED = True
 BACKGROUND_ROWS = 100
 
 

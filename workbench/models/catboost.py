@@ -6,10 +6,13 @@ from typing import Any, Literal
 import numpy as np
 
 from workbench.model import check_width, fitting, import_without, threads
-from workbench.schema import Floats
+from workbench.schema import Floats, Message, ModelFailedError
+from workbench.trees import warm
+from workbench.trees.catboost_ensemble import ensemble
 from workbench.trees.cbm import CatBoostFile, read_cbm
 
 LIBRARY = "catboost"
+MANY = 64  # rows that the kernel is worth loading for
 CONTRIBUTIONS_COST = 50  # in walks of one row through one tree
 # What the library wants for notebooks and plots, and nobody here uses.
 UNUSED = ("sklearn", "matplotlib", "plotly", "graphviz", "IPython", "ipywidgets")
@@ -30,8 +33,8 @@ class CatBoost:
     """A checked model in the library's hands; lives in a worker. Outputs are raw formula values: returns, or log-odds for Logloss.
 
     The library rounds the rows to float32 and computes in float64. `takes_missing` where a feature had gaps in training; in the
-    columns that had none, a missing value counts as smaller than any border. Trees that are not symmetric have no `contributions`:
-    those that the library gives for them (1.2.10) miss the prediction by tenths of its spread.
+    columns that had none, a missing value counts as smaller than any border. Of trees that are not symmetric the library (1.2.10)
+    gives contributions that miss the prediction by tenths of its spread: they have none without the kernel.
     """
 
     scale: Literal["raw"] = "raw"
@@ -45,6 +48,7 @@ class CatBoost:
         self.takes_missing = checked.learnt_gaps
         self._model = catboost.CatBoost({"thread_count": 1, "logging_level": "Silent", "allow_writing_files": False})
         self._model.load_model(blob=checked.content)
+        self.kernel = warm.Kept(lambda: ensemble(checked), self.predict, self.precision)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -66,6 +70,17 @@ class CatBoost:
         return np.asarray(answer, np.float64)
 
 
+class GrownCatBoost(CatBoost):
+    """A model of trees that are not symmetric, which the library explains wrongly, in the hands of the kernel."""
+
+    def contributions(self, rows: Floats) -> tuple[Floats, Floats]:
+        """(n, d) -> exact path-dependent Shapley values (n, d) and base values (n,) (Lundberg et al. 2020)."""
+        kernel = self.kernel.get(wait=True)
+        if kernel is None:
+            raise ModelFailedError(Message("fault.model.no_kernel"))
+        return kernel.contributions(fitting(rows, len(self.feature_names)))
+
+
 class SymmetricCatBoost(CatBoost):
     """A model of symmetric trees, which knows its own exact Shapley values."""
 
@@ -76,6 +91,9 @@ class SymmetricCatBoost(CatBoost):
         at all. (Its "Exact" is another game, with other values.)
         """
         rows = fitting(rows, len(self.feature_names))
+        kernel = self.kernel.get(wait=len(rows) >= MANY)
+        if kernel is not None:
+            return kernel.contributions(rows)
         if not len(rows):
             return np.empty((0, len(self.feature_names))), np.empty(0)
         values = self._model.get_feature_importance(
@@ -93,10 +111,17 @@ def preload() -> None:
     import_without("catboost", *UNUSED)
 
 
+def settle() -> None:
+    """What the zygote does once its first worker is away."""
+    warm.begin()
+
+
 def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -> CatBoost:
     """Check the file once more and load it; in a worker only. Rows will come as `features`: one a feature of the model."""
     del entry
     checked = read_cbm(path)
-    model = SymmetricCatBoost(checked) if checked.symmetric else CatBoost(checked)
+    model: CatBoost = SymmetricCatBoost(checked) if checked.symmetric else GrownCatBoost(checked)
+    if model.kernel.get(wait=not checked.symmetric) is None and not checked.symmetric:
+        model = CatBoost(checked)
     check_width(len(features or model.feature_names), len(model.feature_names))
     return model

@@ -8,12 +8,16 @@ from numpy.typing import NDArray
 
 from workbench.model import check_width, fitting, import_without, threads
 from workbench.schema import Floats, Message, ModelFailedError
+from workbench.trees import warm
 from workbench.trees.forest import check_forest
+from workbench.trees.lightgbm_ensemble import ensemble
 from workbench.trees.lightgbm_text import RANKINGS, ModelText, check_sizes, read_text
 
 LIBRARY = "lightgbm"
 # What explaining and fitting cost, in walks of one row through one tree.
 CONTRIBUTIONS_COST, FIT_COST = 50, 10
+# From so many rows on the kernel is worth loading, and is faster at predicting.
+MANY = 64
 SWITCHES = (
     *("extra_trees", "xgboost_dart_mode", "uniform_drop", "use_missing", "zero_as_missing", "feature_pre_filter"),
     *(
@@ -74,6 +78,7 @@ class LightGBM:
         self._library = lightgbm
         self._checked = checked
         self._booster = lightgbm.Booster(model_str=checked.text)
+        self.kernel = warm.Kept(lambda: ensemble(checked), self._outputs)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -87,12 +92,19 @@ class LightGBM:
 
     def predict(self, rows: Floats) -> Floats:
         """(n, d) in the model's order -> raw scores (n,); missing values go the way that the model learnt."""
-        return np.asarray(self._run(rows, raw_score=True), np.float64)
+        kernel = self.kernel.get(wait=False) if len(rows) >= MANY else None
+        return self._outputs(rows) if kernel is None else kernel.predict(fitting(rows, len(self.feature_names)))
 
     def contributions(self, rows: Floats) -> tuple[Floats, Floats]:
         """(n, d) -> exact path-dependent Shapley values (n, d) and base values (n,) (Lundberg et al. 2020)."""
+        kernel = self.kernel.get(wait=len(rows) >= MANY)
+        if kernel is not None:
+            return kernel.contributions(fitting(rows, len(self.feature_names)))
         values = np.asarray(self._run(rows, pred_contrib=True), np.float64)
         return values[:, :-1], values[:, -1]
+
+    def _outputs(self, rows: Floats) -> Floats:
+        return np.asarray(self._run(rows, raw_score=True), np.float64)
 
     def _run(self, rows: Floats, **how: bool) -> Any:
         rows, expected = fitting(rows, len(self.feature_names)), len(self.feature_names)
@@ -143,6 +155,11 @@ def preload() -> None:
     Without scikit-learn, which it wants for wrappers that nobody here uses, and which takes longer to import than all the rest.
     """
     import_without("lightgbm", "sklearn")
+
+
+def settle() -> None:
+    """What the zygote does once its first worker is away."""
+    warm.begin()
 
 
 def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -> LightGBM:

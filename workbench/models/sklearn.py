@@ -21,6 +21,8 @@ from workbench.formats.skops_file import Part
 from workbench.formats.skops_trust import ROLES
 from workbench.model import check_width, fitting
 from workbench.schema import Floats, Message, ModelFailedError
+from workbench.trees import warm
+from workbench.trees.sklearn_ensemble import ensemble
 
 LIBRARY = "sklearn"
 # What a file may not set: threads, chatter, a cache on disk; names, as rows come in the model's order.
@@ -59,7 +61,10 @@ def preload() -> None:
 
 
 class SklearnModel:
-    """A checked estimator or pipeline; lives in a worker. Regressors and anomalies are raw, classifiers P(y = 1) where they have it."""
+    """A checked estimator or pipeline; lives in a worker. Regressors and anomalies are raw, classifiers P(y = 1) where they have it.
+
+    Boosted trees give log-odds, as those of all formats do: these, not probabilities, are what their leaves add up to.
+    """
 
     def __init__(self, checked: Checked) -> None:
         self.feature_names = checked.features
@@ -67,7 +72,7 @@ class SklearnModel:
         self._whole = _built(checked.root)
         steps = [_built(step) for step in checked.steps]
         self._final = steps[-1]
-        probable = self._role == "classifier" and hasattr(self._final, "predict_proba")
+        probable = self._role == "classifier" and hasattr(self._final, "predict_proba") and not _is_booster(self._final)
         self.scale: Literal["raw", "probability"] = "probability" if probable else "raw"
         self._runs: Way = self._public
         self.takes_missing = self._accepts_missing()
@@ -76,6 +81,7 @@ class SklearnModel:
         short = self._short(steps)
         if short is not None and _agree(short, probes, expected):
             self._runs = short
+        self.kernel = warm.Kept(lambda: ensemble(self._final) if len(steps) == 1 else None, self.predict)
 
     def predict(self, rows: Floats) -> Floats:
         """(n, d) in the model's order -> (n,): predictions, P(y = 1), a decision score, or an anomaly score (larger = stranger)."""
@@ -111,6 +117,22 @@ class SklearnModel:
         return bool(np.isfinite(answer).all())
 
 
+class TreesOfSklearn(SklearnModel):
+    """Trees, a forest, or boosted trees, in the hands of the kernel: scikit-learn has no Shapley values of its own."""
+
+    def contributions(self, rows: Floats) -> tuple[Floats, Floats]:
+        """(n, d) -> exact path-dependent Shapley values (n, d) and base values (n,) (Lundberg et al. 2020)."""
+        kernel = self.kernel.get(wait=True)
+        if kernel is None:
+            raise ModelFailedError(Message("fault.model.no_kernel"))
+        return kernel.contributions(fitting(rows, len(self.feature_names)))
+
+
+def settle() -> None:
+    """What the zygote does once its first worker is away."""
+    warm.begin()
+
+
 def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -> SklearnModel:
     """Check the file once more and build it; in a worker only. Rows will come as `features`: one a feature of the model."""
     del entry
@@ -120,7 +142,8 @@ def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -
         import_module("threadpoolctl").threadpool_limits(1)  # the other cores belong to the other workers
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            return SklearnModel(checked)
+            model = TreesOfSklearn(checked)
+            return model if model.kernel.get(wait=True) is not None else SklearnModel(checked)
     except MemoryError:
         raise
     except Exception as error:
@@ -197,6 +220,10 @@ def _probes(width: int, *, missing: bool) -> Floats:
     if missing:
         rows[rng.random(rows.shape) < 0.1] = np.nan  # noqa: PLR2004
     return rows
+
+
+def _is_booster(estimator: Any) -> bool:
+    return type(estimator).__name__ in {"GradientBoostingClassifier", "HistGradientBoostingClassifier"}
 
 
 def _agree(short: Way, rows: Floats, expected: Floats) -> bool:

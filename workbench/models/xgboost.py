@@ -4,12 +4,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workbench.model import check_width, fitting, import_without, threads
 from workbench.schema import Floats, Message, ModelFailedError
+from workbench.trees import warm
+from workbench.trees.xgboost_ensemble import ensemble
 from workbench.trees.xgboost_json import LOGISTIC, ModelDocument, read_document
 
 LIBRARY = "xgboost"
+MANY = 64  # rows that the kernel is worth loading for
 CONTRIBUTIONS_COST = 50  # in walks of one row through one tree
 
 
@@ -49,6 +53,7 @@ class XGBoost:
         self._threads = 1
         self._booster = xgboost.Booster({"nthread": 1, "verbosity": 0})
         self._booster.load_model(bytearray(checked.content))
+        self.kernel = warm.Kept(lambda: ensemble(checked), self.predict, self.precision)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -66,22 +71,29 @@ class XGBoost:
 
     def contributions(self, rows: Floats) -> tuple[Floats, Floats]:
         """(n, d) -> exact path-dependent Shapley values (n, d) and base values (n,) (Lundberg et al. 2020)."""
+        kernel = self.kernel.get(wait=len(rows) >= MANY)
+        if kernel is not None:
+            return kernel.contributions(self._finite(rows).astype(np.float64))
         values = np.asarray(self._run(rows, pred_contribs=True), np.float64)
         return values[:, :-1], values[:, -1]
 
     def _run(self, rows: Floats, **how: bool) -> Any:
-        rows, expected = fitting(rows, len(self.feature_names)), len(self.feature_names)
+        single = self._finite(rows)
         if not len(rows):
-            return np.empty((0, expected + 1) if "pred_contribs" in how else 0)
+            return np.empty((0, len(self.feature_names) + 1) if "pred_contribs" in how else 0)
+        self._wake(threads(len(rows) * self.n_trees * (CONTRIBUTIONS_COST if "pred_contribs" in how else 1)))
+        data = self._library.DMatrix(single, nthread=self._threads)
+        return self._booster.predict(data, validate_features=False, iteration_range=(0, self._checked.rounds), **how)
+
+    def _finite(self, rows: Floats) -> NDArray[np.float32]:
+        """The rows as the library rounds them; it refuses what is infinite, and so does this, by name."""
         with np.errstate(over="ignore"):
-            single = rows.astype(np.float32)
+            single = fitting(rows, len(self.feature_names)).astype(np.float32)
         infinite = np.isinf(single).any(axis=0)
         if infinite.any():
             name = self.feature_names[int(infinite.argmax())]
             raise ModelFailedError(Message("fault.xgboost.infinite", {"feature": name}))
-        self._wake(threads(len(rows) * self.n_trees * (CONTRIBUTIONS_COST if "pred_contribs" in how else 1)))
-        data = self._library.DMatrix(single, nthread=self._threads)
-        return self._booster.predict(data, validate_features=False, iteration_range=(0, self._checked.rounds), **how)
+        return single
 
     def _wake(self, wanted: int) -> None:
         if wanted != self._threads:
@@ -92,6 +104,11 @@ class XGBoost:
 def preload() -> None:
     """Import the library before there is a model, without scikit-learn, which it wants for wrappers that nobody here uses."""
     import_without("xgboost", "sklearn")
+
+
+def settle() -> None:
+    """What the zygote does once its first worker is away."""
+    warm.begin()
 
 
 def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -> XGBoost:

@@ -1,0 +1,241 @@
+"""A forest written out as a walk, with all that its Shapley values need tabled along the way.
+
+Path-dependent Shapley values of one leaf of value v with path features j, where s_j in {0, 1} says whether the row satisfies the
+leaf's conditions on j and r_j which share of the training cover does:
+
+    phi_j = v (s_j - r_j) * integral over t in [0, 1] of prod_{i != j} (t s_i + (1 - t) r_i)
+
+The integrand is a polynomial of degree d - 1, so Gauss-Legendre quadrature with ceil(d / 2) nodes is exact (Quadrature-TreeSHAP,
+arXiv 2605.04497). Leaves share their paths: going down, products are carried along; coming back, sums over the leaves below. A
+feature that comes up again on a path replaces its earlier condition, and is credited with the difference (Linear TreeSHAP, Yu et
+al. 2022). Products are of factors relative to those of a row that satisfies the whole path, so that none is above one.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from workbench.schema import Floats
+from workbench.trees.ensemble import Ensemble, Whole
+
+STRIDE = 4
+"""Tables hold a multiple of so many nodes."""
+LARGEST = 1 << 27
+"""Most numbers in the tables of a forest: 1 GB of doubles."""
+# What is tabled for an edge and a quadrature node.
+MISS = 0
+"""What the product is multiplied by where the row no longer satisfies the edge's feature, but did above."""
+MISS_AGAIN = 1
+"""The same where it did not above either: the feature's share has become smaller."""
+HIT = 2
+"""What the sum below is multiplied by for the feature's value where the row satisfies it."""
+MISSED = 3
+"""The same where it does not, but did above. (Where it did not above, nothing is added.)"""
+LEAF = 4
+"""A leaf's value, times the node's weight, times the factors of a row that satisfies its whole path."""
+ALONE = 5
+"""As `HIT`, without what the edge above was credited with: for interactions."""
+TABLES = 6
+EDGE = np.dtype(
+    [
+        ("tables", np.int64),  # where they begin: TABLES times the tree's stride of numbers
+        ("rank", np.float64),
+        ("value", np.float64),  # of a leaf
+        ("after", np.int32),  # the next edge that is not below this one
+        ("column", np.int32),
+        ("feature", np.int32),
+        ("level", np.int32),  # how many edges from the root
+        ("above", np.int32),  # the level of the nearest edge above that asks for the same feature; 0 for none
+        ("right", np.bool_),
+        ("is_leaf", np.bool_),
+    ],
+    align=True,
+)
+
+
+class Program(NamedTuple):
+    """Every node but the roots hangs on an edge; a walk goes over them tree by tree."""
+
+    starts: NDArray[np.int64]
+    """(T + 1,) where a tree's steps begin."""
+    first: NDArray[np.int64]
+    """(T + 1,) a tree's first edge."""
+    steps: Whole
+    """An edge's number where it is gone down, ~number where it is gone back up; leaves' edges are only gone down."""
+    nodes: Whole
+    """(T,) quadrature nodes of a tree."""
+    stride: Whole
+    """(T,) their number rounded up to a multiple of STRIDE."""
+    edges: NDArray[np.void]
+    """(E,) of EDGE."""
+    tables: Floats
+    """Ones, and zeros, as many as the largest stride; then the edges' own."""
+
+
+class TooLargeError(Exception):
+    """The tables would not fit into memory; the library's own way is left."""
+
+
+def programme(ensemble: Ensemble, column: Whole, rank: Floats) -> tuple[Program, float]:
+    """The walk, and the base value: the mean output over the training cover. `column` and `rank` (N,) are of the inner nodes.
+
+    Raises TooLargeError.
+    """
+    starts, steps, node, right, level, above, share, share_above, value, degree = _unfold(
+        *(ensemble.roots, ensemble.feature, ensemble.left, ensemble.right),
+        *(ensemble.cover, ensemble.leaf_cover, ensemble.values),
+    )
+    nodes = (degree + 1) // 2
+    stride = (-(-nodes // STRIDE) * STRIDE).astype(np.int32)
+    edges = np.zeros(len(node), EDGE)
+    size = stride[_tree_of(starts, steps)].astype(np.int64) * TABLES
+    if size.sum() > LARGEST:
+        raise TooLargeError
+    neutral = int(stride.max(initial=0))
+    edges["tables"] = 2 * neutral + np.cumsum(size) - size
+    edges["rank"], edges["column"], edges["feature"] = rank[node], column[node], ensemble.feature[node]
+    edges["level"], edges["above"], edges["right"], edges["is_leaf"] = level, above, right, np.isfinite(value)
+    edges["value"], edges["after"] = np.nan_to_num(value), _after(steps)
+    ts, ws = _rules(nodes)
+    tables = np.zeros(2 * neutral + size.sum())
+    tables[:neutral] = 1
+    base = _fill(starts, steps, nodes, stride, edges, tables, share, share_above, value, ts, ws)
+    base += ensemble.base + ensemble.values[~ensemble.roots[ensemble.roots < 0]].sum()
+    first = np.concatenate([[0], np.cumsum(steps >= 0)])[starts]
+    return Program(starts, first, steps, nodes, stride, edges, tables), float(base)
+
+
+def _tree_of(starts: NDArray[np.int64], steps: Whole) -> NDArray[np.int64]:
+    """(E,) the tree of each edge: edges are numbered in the order in which they are gone down."""
+    return np.searchsorted(starts, np.flatnonzero(steps >= 0), side="right") - 1
+
+
+def _after(steps: Whole) -> Whole:
+    """(E,) the number of the first edge that comes after all that hangs below."""
+    after = np.arange(1, np.count_nonzero(steps >= 0) + 1, dtype=np.int32)
+    up = np.flatnonzero(steps < 0)
+    after[~steps[up]] = np.cumsum(steps >= 0)[up]
+    return after
+
+
+def _rules(nodes: Whole) -> tuple[Floats, Floats]:
+    """(T, most nodes) places in [0, 1] and weights of Gauss-Legendre quadrature."""
+    most = max(int(nodes.max(initial=0)), 1)
+    places, weights = np.full((len(nodes), most), 0.5), np.zeros((len(nodes), most))
+    for n in np.unique(nodes[nodes > 0]).tolist():
+        t, w = np.polynomial.legendre.leggauss(n)
+        places[nodes == n, :n], weights[nodes == n, :n] = (t + 1) / 2, w / 2
+    return places, weights
+
+
+@njit(cache=True, nogil=True)
+def _unfold(
+    roots: Whole, feature: Whole, left: Whole, right: Whole, cover: Floats, leaf_cover: Floats, values: Floats
+) -> tuple[
+    NDArray[np.int64],
+    Whole,
+    Whole,
+    NDArray[np.bool_],
+    Whole,
+    Whole,
+    Floats,
+    Floats,
+    Floats,
+    Whole,
+]:
+    """Depth first, left before right: the steps, and for each edge where it stands and what it asks.
+
+    `share`: which part of the training cover satisfies an edge's feature so far; `share_above`: the same at the edge above that asks
+    for it (1 for none); `value`: a leaf's, NaN for inner nodes; `degree` (T,): most distinct features on a path.
+    """
+    n = len(feature)
+    starts, degree = np.zeros(len(roots) + 1, np.int64), np.zeros(len(roots), np.int32)
+    steps = np.empty(3 * n, np.int32)
+    node, level, above = np.empty(2 * n, np.int32), np.empty(2 * n, np.int32), np.empty(2 * n, np.int32)
+    is_right, value = np.empty(2 * n, np.bool_), np.empty(2 * n)
+    share, share_above = np.empty(2 * n), np.empty(2 * n)
+    # The path from the root: at [k] the node reached at level k, its edge, how many of its sides were seen, distinct features so far.
+    stack = np.zeros((4, n + 2), np.int32)
+    path, edge_to, seen, distinct = stack[0], stack[1], stack[2], stack[3]
+    edge, step = 0, 0
+    for tree in range(len(roots)):
+        starts[tree] = step
+        k = 0
+        path[0], seen[0] = roots[tree], 0
+        while k >= 0 and roots[tree] >= 0:
+            here = path[k]
+            if seen[k] == 2:  # noqa: PLR2004 - both sides
+                if k > 0:
+                    steps[step] = ~edge_to[k]
+                    step += 1
+                k -= 1
+                continue
+            side = seen[k] == 1
+            seen[k] += 1
+            child = right[here] if side else left[here]
+            below = cover[child] if child >= 0 else leaf_cover[~child]
+            part = below / cover[here] if cover[here] > 0 else 0.0
+            up = k
+            while up > 0 and feature[node[edge_to[up]]] != feature[here]:
+                up -= 1
+            node[edge], level[edge], above[edge], is_right[edge] = here, k + 1, up, side
+            share_above[edge] = share[edge_to[up]] if up > 0 else 1.0
+            share[edge] = part * share_above[edge]
+            distinct[k + 1] = distinct[k] + (up == 0)
+            value[edge] = np.nan if child >= 0 else values[~child]
+            steps[step] = edge
+            step += 1
+            if child >= 0:
+                k += 1
+                path[k], edge_to[k], seen[k] = child, edge, 0
+            else:
+                degree[tree] = max(degree[tree], distinct[k + 1])
+            edge += 1
+    starts[len(roots)] = step
+    return starts, steps[:step], node, is_right, level, above, share, share_above, value, degree
+
+
+@njit(cache=True, nogil=True)
+def _fill(
+    starts: NDArray[np.int64],
+    steps: Whole,
+    nodes: Whole,
+    stride: Whole,
+    edges: Any,
+    tables: Floats,
+    share: Floats,
+    share_above: Floats,
+    value: Floats,
+    places: Floats,
+    weights: Floats,
+) -> float:
+    """The tables, in place; gives the sum of the trees' mean values."""
+    deepest = 0
+    for edge in edges:
+        deepest = max(deepest, edge.level)
+    path, reach = np.ones((deepest + 1, places.shape[1])), np.ones(deepest + 1)
+    base = 0.0
+    for tree in range(len(nodes)):
+        width = stride[tree]
+        for step in range(starts[tree], starts[tree + 1]):
+            e = steps[step]
+            if e < 0:
+                continue
+            k, r, up, again = edges[e].level, share[e], share_above[e], edges[e].above > 0
+            reach[k] = reach[k - 1] * r / up if up > 0 else 0.0
+            if edges[e].is_leaf:
+                base += reach[k] * value[e]
+            for q in range(nodes[tree]):
+                t, at = places[tree, q], edges[e].tables + q
+                satisfied, before = t + (1 - t) * r, t + (1 - t) * up
+                credited = (1 - up) / before if again else 0.0
+                tables[at + MISS * width] = (1 - t) * r / satisfied
+                tables[at + MISS_AGAIN * width] = r / up * before / satisfied if up > 0 else 0.0
+                tables[at + HIT * width] = (1 - r) / satisfied - credited
+                tables[at + MISSED * width] = -1 / (1 - t) - credited
+                tables[at + ALONE * width] = (1 - r) / satisfied
+                path[k, q] = path[k - 1, q] * (satisfied / before if again else satisfied)
+                tables[at + LEAF * width] = value[e] * weights[tree, q] * path[k, q]
+    return base
