@@ -5,6 +5,7 @@ import pytest
 import shap
 from builders_forests import WIDTH, labels, probes, rows
 from sklearn import ensemble as sk
+from sklearn._loss.loss import HalfTweedieLoss
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -57,6 +58,7 @@ OTHERS = [
     sk.GradientBoostingRegressor(init=DecisionTreeRegressor(max_depth=1), n_estimators=2),
     sk.GradientBoostingClassifier(init=DummyClassifier(strategy="stratified"), n_estimators=2),
     sk.HistGradientBoostingRegressor(loss="poisson", max_iter=2),
+    sk.HistGradientBoostingRegressor(loss=HalfTweedieLoss(), max_iter=2),
     make_pipeline(StandardScaler(), DecisionTreeRegressor()),
 ]
 
@@ -71,7 +73,7 @@ def fitted(model, X, *, weighted: bool = False):
     y = labels()
     if "Classifier" in type(model).__name__:
         y = np.where(y > 1, "up", "down")
-    elif getattr(model, "loss", "") == "poisson":
+    elif model in OTHERS:
         y = np.abs(y)
     return (
         model.fit(X, y, sample_weight=np.random.default_rng(5).integers(0, 4, len(y))) if weighted else model.fit(X, y)

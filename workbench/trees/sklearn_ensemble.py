@@ -15,7 +15,7 @@ from workbench.trees.ensemble import Category, Ensemble, Missing, Whole, names
 
 BINARY = 2
 LARGEST = 2**53  # above it a float holds no whole number for certain
-LOG_LINKS = {"poisson", "gamma"}
+UNLINKED = ("squared_error", "absolute_error", "quantile")  # the losses whose trees add up to the prediction itself
 
 
 def ensemble(estimator: Any) -> Ensemble | None:
@@ -94,8 +94,7 @@ def _of_trees(
 
 
 def _histogram(estimator: Any) -> Ensemble | None:
-    logarithmic = not _is_classifier(estimator) and estimator.loss in LOG_LINKS
-    if estimator.n_trees_per_iteration_ != 1 or logarithmic:
+    if estimator.n_trees_per_iteration_ != 1 or not (_is_classifier(estimator) or estimator.loss in UNLINKED):
         return None
     predictors = [each for (each,) in estimator._predictors]  # noqa: SLF001 - there is no other way to them
     nodes = np.concatenate([each.nodes for each in predictors])
