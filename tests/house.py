@@ -303,7 +303,7 @@ def registries_are_complete(house: House) -> list[str]:
     """A file in models/ or explain/ offers all that the folder's reader asks for."""
     offers = {
         "models": {"inspect", "load", "recognises", "LIBRARY"},
-        "explain": {"applies", "explain", "EXACT", "BACKGROUND_ROWS"},
+        "explain": {"applies", "explain", "WEIGHED", "BACKGROUND_ROWS"},
     }
     wrong = []
     for folder, wanted in offers.items():

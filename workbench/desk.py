@@ -1,8 +1,7 @@
 """The desk hands out work to workers, keeps the deadline, and kills what overruns. The app process never runs a model."""
 
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterable
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -15,7 +14,7 @@ from workbench import decision, explain
 from workbench.budget import Clock, Deadline
 from workbench.ledger import Ledger
 from workbench.line import LONGEST, Cancelled, LineFullError
-from workbench.posts import Post, Posts
+from workbench.posts import BATCH_MS, Post, Posts, reason, told
 from workbench.request import Request
 from workbench.schema import (
     Attributions,
@@ -24,7 +23,6 @@ from workbench.schema import (
     Fault,
     Floats,
     Message,
-    ModelFailedError,
     ModelFile,
     StrategyBundle,
 )
@@ -33,7 +31,6 @@ from workbench.text import words
 from workbench.ticket import Ticket
 from workbench.wire import Arrays, Head
 
-BATCH_MS = 600_000
 BATCH_ROWS = 4096
 # So many a question that one takes seconds: other callers of the batch worker get their turn in between.
 INTERACTION_ROWS = 1024
@@ -164,7 +161,7 @@ class Desk:
             elif request.estimate is None:  # else its sampling was cut short, which the answer says by itself
                 request.reason = Message("desk.deadline", {"budget": request.deadline.ms})
         except (WorkerGoneError, ModelRaisedError) as error:
-            request.reason = _reason(error, request.model)
+            request.reason = reason(error, request.model)
         request.ended = True
         explanation = request.explanation()
         if self.ledger is not None and record:
@@ -277,33 +274,11 @@ class Desk:
 
     def card(self, bundle: StrategyBundle, model: ModelFile) -> Head:
         """What the bundle's batch worker says of a model that it has loaded. Raises ModelFailedError."""
-        with _told(model), self._posts.turn(bundle, "batch", BATCH_MS, threading.get_ident()) as post:
+        with told(model), self._posts.turn(bundle, "batch", BATCH_MS, threading.get_ident()) as post:
             return self._posts.ready(post, model)[1]
 
     def _ask(self, bundle: StrategyBundle, model: ModelFile, head: Head, arrays: Arrays) -> Arrays:
         """One request to the bundle's batch worker: explanations for people do not wait behind it."""
-        with _told(model), self._posts.turn(bundle, "batch", BATCH_MS, threading.get_ident()) as post:
+        with told(model), self._posts.turn(bundle, "batch", BATCH_MS, threading.get_ident()) as post:
             worker, _ = self._posts.ready(post, model)
             return [numbers for _, numbers in worker.ask(head | {"model": model.sha256}, arrays, BATCH_MS)][-1]
-
-
-@contextmanager
-def _told(model: ModelFile) -> Iterator[None]:
-    """Turn what keeps a batch from its answer into a ModelFailedError."""
-    try:
-        yield
-    except LineFullError as full:
-        raise ModelFailedError(Message("desk.busy", {"waiting": LONGEST})) from full
-    except TimeoutError as late:
-        raise ModelFailedError(Message("desk.hung", {"file": model.name, "seconds": BATCH_MS / 1000})) from late
-    except (WorkerGoneError, ModelRaisedError) as error:
-        raise ModelFailedError(_reason(error, model)) from error
-
-
-def _reason(error: WorkerGoneError | ModelRaisedError, model: ModelFile) -> Message:
-    if isinstance(error, WorkerGoneError):
-        return Message("desk.crashed", {"file": model.name})
-    if error.said.get("key") in words():
-        return Message(error.said["key"], error.said["values"])
-    said = {name: str(error.said.get(name)) for name in ("kind", "text")}
-    return Message("desk.raised", {"file": model.name, **said})

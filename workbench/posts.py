@@ -5,12 +5,14 @@ from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from workbench.line import Cancelled, Line
-from workbench.schema import ModelFile, StrategyBundle
-from workbench.supervisor import GRACE_MS, ModelRaisedError, Supervisor, WorkerProcess
+from workbench.line import LONGEST, Cancelled, Line, LineFullError
+from workbench.schema import Message, ModelFailedError, ModelFile, StrategyBundle
+from workbench.supervisor import GRACE_MS, ModelRaisedError, Supervisor, WorkerGoneError, WorkerProcess
+from workbench.text import words
 from workbench.wire import Head, StalledError
 
 LOAD_MS = 30_000
+BATCH_MS = 600_000
 POSTS = 8
 # An audit's work gives way to a person's, also on a machine with few cores.
 NICE = {"live": 0, "batch": 10}
@@ -125,3 +127,26 @@ class Posts:
             if format not in self._supervisors:
                 self._supervisors[format] = Supervisor(format)
             return self._supervisors[format]
+
+
+@contextmanager
+def told(model: ModelFile) -> Iterator[None]:
+    """Turn what keeps a batch from its answer into a ModelFailedError."""
+    try:
+        yield
+    except LineFullError as full:
+        raise ModelFailedError(Message("desk.busy", {"waiting": LONGEST})) from full
+    except TimeoutError as late:
+        raise ModelFailedError(Message("desk.hung", {"file": model.name, "seconds": BATCH_MS / 1000})) from late
+    except (WorkerGoneError, ModelRaisedError) as error:
+        raise ModelFailedError(reason(error, model)) from error
+
+
+def reason(error: WorkerGoneError | ModelRaisedError, model: ModelFile) -> Message:
+    """Why there is no answer, in words."""
+    if isinstance(error, WorkerGoneError):
+        return Message("desk.crashed", {"file": model.name})
+    if error.said.get("key") in words():
+        return Message(error.said["key"], error.said["values"])
+    said = {name: str(error.said.get(name)) for name in ("kind", "text")}
+    return Message("desk.raised", {"file": model.name, **said})

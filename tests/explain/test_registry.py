@@ -20,7 +20,7 @@ class KnowsItsTrees(OnlyPredicts):
 def test_every_file_is_an_explainer():
     for name in explain.methods():
         found = explain.find(name)
-        assert isinstance(found.EXACT, bool)
+        assert isinstance(found.WEIGHED, bool)
         assert callable(found.applies)
         assert callable(found.explain)
 

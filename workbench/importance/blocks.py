@@ -9,7 +9,6 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from arch.bootstrap import optimal_block_length
 from numpy.typing import NDArray
 from scipy.stats import t
 
@@ -50,6 +49,8 @@ def block_length(series: Floats, least: int = 1) -> int:
 
     Three times the length of Politis and White (2004; Patton, Politis and White 2009) for circular blocks.
     """
+    from arch.bootstrap import optimal_block_length  # noqa: PLC0415 - takes two seconds, and numba along
+
     moving = series[:, np.ptp(series, axis=0) > 0]
     needed = 1.0
     if len(series) >= FEWEST_TIMES and moving.shape[1]:

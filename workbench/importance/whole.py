@@ -1,7 +1,8 @@
 """The whole panel explained: every row by the model of its day, once, and what is measured and drawn from it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from workbench.desk import Desk
 from workbench.evidence import Evidence
 from workbench.foreign import shown
 from workbench.importance.blocks import DRAWS, LEVEL, Blocks, Ints, Means, blocks_of
-from workbench.importance.measures import Groups, Importance, Pairs, Regimes, groups, importance, regimes
+from workbench.importance.measures import Groups, Importance, Pairs, Regimes, groups, importance, pairs, regimes
 from workbench.importance.shapes import Dependence, Periods, dependence, through_time
 from workbench.schema import (
     Attributions,
@@ -31,7 +32,7 @@ Progress = Callable[[int, int], None]
 OUTPUT = {"regression": "return", "anomaly": "score"}
 STATES = ("volatility", "rates")
 """Families of whose features the most important one tells the regimes apart."""
-FEW_STRETCHES = 10
+FEW_STRETCHES, MOST_STRETCHES = 10, 30
 WIDE_GAP = 1e-3
 
 
@@ -143,6 +144,26 @@ def explain_panel(bundle: StrategyBundle, desk: Desk, seed: int = 0, progress: P
         lags=groups(values, [lag_of(bundle, name) for name in features], blocks),
         regimes=None if state is None else regimes(values, bundle.panel.X[rows, state], features[state], blocks),
     )
+
+
+def with_interactions(whole: Whole, desk: Desk, progress: Progress | None = None) -> Whole:
+    """The same with the strongest pairs of features, from all its rows; errors from as many stretches of time as there are blocks.
+
+    Raises ModelFailedError, also where the models have no interaction values.
+    """
+    bundle, starts = whole.bundle, np.append(whole.blocks.firsts, len(whole.rows))
+    count = int(np.clip(whole.blocks.stretches, 1, MOST_STRETCHES))
+    ends = starts[np.linspace(0, whole.blocks.times, count + 1).round().astype(np.intp)]
+    means = []
+    for low, high in pairwise(ends.tolist()):
+        rows = whole.rows[low:high]
+        served = bundle.served_by()[rows]
+        parts = [rows[served == i] for i in np.unique(served)]
+        found = [desk.interactions(bundle, bundle.panel.X[p], bundle.models[bundle.served_by()[p[0]]]) for p in parts]
+        means.append(np.average(found, axis=0, weights=[len(part) for part in parts]))
+        if progress is not None:
+            progress(high, len(whole.rows))
+    return replace(whole, interactions=pairs(np.array(means), np.diff(ends).astype(np.float64)))
 
 
 def _attributions(bundle: StrategyBundle, desk: Desk, progress: Progress) -> Attributions:

@@ -13,7 +13,8 @@ from typing import Any
 from workbench import __version__
 from workbench.desk import BATCH_ROWS, Desk
 from workbench.foreign import shown
-from workbench.panel.job import Job
+from workbench.panel.compiled import compiled
+from workbench.panel.job import Job, said
 from workbench.panel.part import Receipt, explain_part
 from workbench.reading.stream import Reader, Stream
 from workbench.schema import BadInputError, Fault, Message, ModelFailedError
@@ -67,7 +68,7 @@ def _received(future: Any) -> Receipt:
     try:
         outcome: Outcome = future.result()
     except KilledWorker as killed:
-        raise ModelFailedError(Message("panel.killed", {"text": shown(killed, 300)})) from killed
+        raise ModelFailedError(Message("panel.killed", {"text": shown(killed.task, 300)})) from killed
     except Exception as error:
         values = {"kind": type(error).__name__, "text": shown(error, 300)}
         raise ModelFailedError(Message("panel.cluster", values)) from error
@@ -97,12 +98,13 @@ def _reader(job: Job) -> Reader:
         absent = [str(p) for p in (path, *(m.path for m in bundle.models), job.folder) if not p.exists()]
         if absent:
             raise BadInputError([Fault("panel.not_shared", shown(absent[0], 200))])
+        kernels = compiled()
         for model in bundle.models:
             if hashlib.sha256(model.path.read_bytes()).hexdigest() != model.sha256:
                 raise BadInputError([Fault("panel.changed", model.name)])
-            here = {"workbench": __version__, **dict([_desk().card(bundle, model)["library"]])}
+            here = {"workbench": __version__, **kernels, **dict([_desk().card(bundle, model)["library"]])}
             if here != job.versions():
-                values = {"was": job.versions(), "now": here}
+                values = {"was": said(job.versions()), "now": said(here)}
                 raise BadInputError([Fault("panel.other_versions", model.name, values=values)])
         _kept.reader = Reader(Stream(path, bundle.manifest.panel, bundle.panel.features), BATCH_ROWS)
         _kept.key = key

@@ -9,6 +9,7 @@ import numpy as np
 from workbench import __version__
 from workbench.decision import spoken_time
 from workbench.desk import BATCH_ROWS, Desk
+from workbench.panel.compiled import compiled
 from workbench.reading.stream import Reader, Stream
 from workbench.schema import BadInputError, Fault, Floats, StrategyBundle
 
@@ -42,6 +43,7 @@ class Job:
     single: bool
     stamp: tuple[int, int]
     limits: Mapping[str, Limit]
+    kernels: Mapping[str, str]
     version: str = __version__
 
     @property
@@ -73,7 +75,7 @@ class Job:
 
     def versions(self) -> dict[str, str]:
         """Whose values these are."""
-        found = {"workbench": self.version}
+        found = {"workbench": self.version, **self.kernels}
         for limit in self.limits.values():
             found |= limit.library
         return found
@@ -82,6 +84,15 @@ class Job:
         """The facts and how they are laid out in files: a folder holds parts of one such set only."""
         kind = "float32" if self.single else "float64"
         return self.facts() | {"rows": self.rows, "rows_per_part": self.rows_per_part, "numbers": kind}
+
+
+def said(versions: Mapping[str, str]) -> str:
+    """Versions in a sentence.
+
+    >>> said({"workbench": "1.0", "lightgbm": "4.6"})
+    'workbench 1.0, lightgbm 4.6'
+    """
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def prepare(
@@ -96,20 +107,20 @@ def prepare(
     if -(-stream.rows // rows_per_part) > MOST_PARTS:
         values = {"rows": stream.rows, "most": MOST_PARTS, "least": -(-stream.rows // MOST_PARTS)}
         faults.append(Fault("panel.too_many_parts", "--rows-per-part", values=values))
-    sample, limits = _sample(stream), {}
+    sample, kernels, limits = _sample(stream), compiled(), {}
     for model in bundle.models:
         card = desk.card(bundle, model)
         if METHOD not in card["methods"]:
             values = {"method": METHOD, "known": ", ".join(card["methods"])}
             raise BadInputError([*faults, Fault("desk.not_applicable", model.name, values=values)])
         known = sample if card["takes_missing"] else sample[~np.isnan(sample).any(axis=1)]
-        output = desk.predict(bundle, known, model) if len(known) else np.zeros(1)
+        output = desk.attributions(bundle, known, model).predictions if len(known) else np.zeros(1)
         spread = float(np.std(output[np.isfinite(output)])) if np.isfinite(output).any() else 0.0
         library = dict([card["library"]] if card["library"] else [])
         limits[model.sha256] = Limit(float(card["precision"]), spread, bool(card["takes_missing"]), library)
     if faults:
         raise BadInputError(faults)
-    return Job(bundle, folder, stream.rows, rows_per_part, single, stream.stamp, limits)
+    return Job(bundle, folder, stream.rows, rows_per_part, single, stream.stamp, limits, kernels)
 
 
 def _sample(stream: Stream) -> Floats:

@@ -109,7 +109,7 @@ def check_sizes(model: ModelText) -> None:
     if len(model.sizes) != len(model.trees):
         values = {"found": len(model.trees), "expected": len(model.sizes)}
         raise BadInputError([Fault("fault.lightgbm.tree_count", model.file, "tree_sizes", values=values)])
-    starts = [match.start() for match in re.finditer(r"^Tree=", model.text, re.MULTILINE)]
+    starts = [match.end() - len("Tree=") for match in re.finditer("\nTree=", model.text)]
     found = [end - start for start, end in pairwise([*starts, len(model.text) - len("end of trees\n")])]
     _stop(
         [

@@ -83,28 +83,36 @@ def programme(ensemble: Ensemble, column: Whole, rank: Floats) -> tuple[Program,
 
     Raises TooLargeError.
     """
-    starts, steps, node, right, level, above, share, share_above, value, degree = _unfold(
-        *(ensemble.roots, ensemble.feature, ensemble.left, ensemble.right),
-        *(ensemble.cover, ensemble.leaf_cover, ensemble.values),
+    starts, steps, node, right, level, above, distinct = _unfold(
+        ensemble.roots, ensemble.feature, ensemble.left, ensemble.right
     )
+    tree, child = _tree_of(starts, steps), np.where(right, ensemble.right[node], ensemble.left[node])
+    degree = np.zeros(len(ensemble.roots), np.int32)
+    np.maximum.at(degree, tree, distinct)
     nodes = (degree + 1) // 2
     stride = (-(-nodes // STRIDE) * STRIDE).astype(np.int32)
-    edges = np.zeros(len(node), EDGE)
-    size = stride[_tree_of(starts, steps)].astype(np.int64) * TABLES
+    size, neutral = stride[tree].astype(np.int64) * TABLES, int(stride.max(initial=0))
     if size.sum() > LARGEST:
         raise TooLargeError
-    neutral = int(stride.max(initial=0))
+    edges = np.zeros(len(node), EDGE)
     edges["tables"] = 2 * neutral + np.cumsum(size) - size
     edges["rank"], edges["column"], edges["feature"] = rank[node], column[node], ensemble.feature[node]
-    edges["level"], edges["above"], edges["right"], edges["is_leaf"] = level, above, right, np.isfinite(value)
-    edges["value"], edges["after"] = np.nan_to_num(value), _after(steps)
-    ts, ws = _rules(nodes)
+    edges["level"], edges["above"], edges["right"], edges["is_leaf"] = level, above, right, child < 0
+    edges["value"], edges["after"] = np.where(child < 0, ensemble.values[~np.minimum(child, -1)], 0), _after(steps)
     tables = np.zeros(2 * neutral + size.sum())
     tables[:neutral] = 1
-    base = _fill(starts, steps, nodes, stride, edges, tables, share, share_above, value, ts, ws)
-    base += ensemble.base + ensemble.values[~ensemble.roots[ensemble.roots < 0]].sum()
     first = np.concatenate([[0], np.cumsum(steps >= 0)])[starts]
-    return Program(starts, first, steps, nodes, stride, edges, tables), float(base)
+    program = Program(starts, first, steps, nodes, stride, edges, tables)
+    base = _fill(program, _parts(ensemble, node, child), *_rules(nodes))
+    return program, float(ensemble.base + ensemble.values[~ensemble.roots[ensemble.roots < 0]].sum() + base)
+
+
+def _parts(ensemble: Ensemble, node: Whole, child: Whole) -> Floats:
+    """(E,) which part of the training cover of its node goes down an edge; none where there is no cover."""
+    covers = np.concatenate([ensemble.cover, ensemble.leaf_cover[::-1]])  # a leaf's name counts from the end
+    whole = ensemble.cover[node]
+    part: Floats = np.divide(covers[child], whole, out=np.zeros(len(node)), where=whole > 0)
+    return part
 
 
 def _tree_of(starts: NDArray[np.int64], steps: Whole) -> NDArray[np.int64]:
@@ -132,110 +140,70 @@ def _rules(nodes: Whole) -> tuple[Floats, Floats]:
 
 @njit(cache=True, nogil=True)
 def _unfold(
-    roots: Whole, feature: Whole, left: Whole, right: Whole, cover: Floats, leaf_cover: Floats, values: Floats
-) -> tuple[
-    NDArray[np.int64],
-    Whole,
-    Whole,
-    NDArray[np.bool_],
-    Whole,
-    Whole,
-    Floats,
-    Floats,
-    Floats,
-    Whole,
-]:
-    """Depth first, left before right: the steps, and for each edge where it stands and what it asks.
-
-    `share`: which part of the training cover satisfies an edge's feature so far; `share_above`: the same at the edge above that asks
-    for it (1 for none); `value`: a leaf's, NaN for inner nodes; `degree` (T,): most distinct features on a path.
-    """
+    roots: Whole, feature: Whole, left: Whole, right: Whole
+) -> tuple[Any, Whole, Whole, Any, Whole, Whole, Whole]:
+    """Depth first, left before right: starts and steps; each edge's node, side, level, level above; distinct features down to it."""
     n = len(feature)
-    starts, degree = np.zeros(len(roots) + 1, np.int64), np.zeros(len(roots), np.int32)
-    steps = np.empty(3 * n, np.int32)
-    node, level, above = np.empty(2 * n, np.int32), np.empty(2 * n, np.int32), np.empty(2 * n, np.int32)
-    is_right, value = np.empty(2 * n, np.bool_), np.empty(2 * n)
-    share, share_above = np.empty(2 * n), np.empty(2 * n)
-    # The path from the root: at [k] the node reached at level k, its edge, how many of its sides were seen, distinct features so far.
-    stack = np.zeros((4, n + 2), np.int32)
-    path, edge_to, seen, distinct = stack[0], stack[1], stack[2], stack[3]
+    starts, steps = np.zeros(len(roots) + 1, np.int64), np.empty(3 * n, np.int32)
+    edges, side = np.empty((4, 2 * n), np.int32), np.empty(2 * n, np.bool_)
+    node, level, above, distinct = edges[0], edges[1], edges[2], edges[3]
+    # The path from the root: at [k] the node reached at level k, the edge to it, how many of its sides were seen.
+    path, edge_to, seen = np.zeros(n + 2, np.int32), np.zeros(n + 2, np.int32), np.zeros(n + 2, np.int32)
     edge, step = 0, 0
     for tree in range(len(roots)):
         starts[tree] = step
-        k = 0
         path[0], seen[0] = roots[tree], 0
-        while k >= 0 and roots[tree] >= 0:
+        k = 0 if roots[tree] >= 0 else -1
+        while k >= 0:
             here = path[k]
-            if seen[k] == 2:  # noqa: PLR2004 - both sides
+            if seen[k] > 1:
                 if k > 0:
                     steps[step] = ~edge_to[k]
                     step += 1
                 k -= 1
                 continue
-            side = seen[k] == 1
-            seen[k] += 1
-            child = right[here] if side else left[here]
-            below = cover[child] if child >= 0 else leaf_cover[~child]
-            part = below / cover[here] if cover[here] > 0 else 0.0
             up = k
             while up > 0 and feature[node[edge_to[up]]] != feature[here]:
                 up -= 1
-            node[edge], level[edge], above[edge], is_right[edge] = here, k + 1, up, side
-            share_above[edge] = share[edge_to[up]] if up > 0 else 1.0
-            share[edge] = part * share_above[edge]
-            distinct[k + 1] = distinct[k] + (up == 0)
-            value[edge] = np.nan if child >= 0 else values[~child]
+            node[edge], level[edge], above[edge], side[edge] = here, k + 1, up, seen[k] > 0
+            distinct[edge] = (distinct[edge_to[k]] if k > 0 else 0) + (up == 0)
             steps[step] = edge
             step += 1
+            child = right[here] if seen[k] > 0 else left[here]
+            seen[k] += 1
             if child >= 0:
                 k += 1
                 path[k], edge_to[k], seen[k] = child, edge, 0
-            else:
-                degree[tree] = max(degree[tree], distinct[k + 1])
             edge += 1
     starts[len(roots)] = step
-    return starts, steps[:step], node, is_right, level, above, share, share_above, value, degree
+    return starts, steps[:step], node, side, level, above, distinct
 
 
 @njit(cache=True, nogil=True)
-def _fill(
-    starts: NDArray[np.int64],
-    steps: Whole,
-    nodes: Whole,
-    stride: Whole,
-    edges: Any,
-    tables: Floats,
-    share: Floats,
-    share_above: Floats,
-    value: Floats,
-    places: Floats,
-    weights: Floats,
-) -> float:
+def _fill(program: Program, part: Floats, places: Floats, weights: Floats) -> float:
     """The tables, in place; gives the sum of the trees' mean values."""
-    deepest = 0
-    for edge in edges:
-        deepest = max(deepest, edge.level)
-    path, reach = np.ones((deepest + 1, places.shape[1])), np.ones(deepest + 1)
+    _, first, _, nodes, stride, edges, tables = program
+    deepest = edges["level"].max() if len(edges) else 0
+    # Down to a level: the factors of a row that satisfies the path, the path's share of the cover, and that of the level's feature.
+    path, reach, share = np.ones((deepest + 1, places.shape[1])), np.ones(deepest + 1), np.ones(deepest + 1)
     base = 0.0
     for tree in range(len(nodes)):
         width = stride[tree]
-        for step in range(starts[tree], starts[tree + 1]):
-            e = steps[step]
-            if e < 0:
-                continue
-            k, r, up, again = edges[e].level, share[e], share_above[e], edges[e].above > 0
-            reach[k] = reach[k - 1] * r / up if up > 0 else 0.0
-            if edges[e].is_leaf:
-                base += reach[k] * value[e]
+        for e in range(first[tree], first[tree + 1]):
+            edge = edges[e]
+            k, up, again = edge.level, share[edge.above], edge.above > 0
+            r = up * part[e]
+            share[k], reach[k] = r, reach[k - 1] * part[e]
+            base += reach[k] * edge.value
             for q in range(nodes[tree]):
-                t, at = places[tree, q], edges[e].tables + q
+                t, at = places[tree, q], edge.tables + q
                 satisfied, before = t + (1 - t) * r, t + (1 - t) * up
                 credited = (1 - up) / before if again else 0.0
                 tables[at + MISS * width] = (1 - t) * r / satisfied
-                tables[at + MISS_AGAIN * width] = r / up * before / satisfied if up > 0 else 0.0
+                tables[at + MISS_AGAIN * width] = part[e] * before / satisfied
                 tables[at + HIT * width] = (1 - r) / satisfied - credited
                 tables[at + MISSED * width] = -1 / (1 - t) - credited
                 tables[at + ALONE * width] = (1 - r) / satisfied
                 path[k, q] = path[k - 1, q] * (satisfied / before if again else satisfied)
-                tables[at + LEAF * width] = value[e] * weights[tree, q] * path[k, q]
+                tables[at + LEAF * width] = edge.value * weights[tree, q] * path[k, q]
     return base

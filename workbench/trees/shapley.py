@@ -30,45 +30,43 @@ from workbench.trees.program import HIT, LEAF, MISS, MISS_AGAIN, MISSED, Program
 def batch(program: Program, codes: Any, values: Any) -> None:
     """Codes (C, n) -> Shapley values (F, n), added to what is there; n is a multiple of `ROWS`. All of the tables' type."""
     starts, _, steps, nodes, stride, edges, tables = program
-    level, number = nodes.max() * ROWS, codes.dtype.type
-    products, sums = np.ones(levels(edges) * level, codes.dtype), np.empty(levels(edges) * level, codes.dtype)
-    satisfied = np.full(levels(edges), 0xFFFFFFFF, np.uint32)
+    deepest, level, number = levels(edges), nodes.max() * ROWS, codes.dtype.type
+    products, sums = np.ones(deepest * level, codes.dtype), np.empty(deepest * level, codes.dtype)
+    satisfied = np.full(deepest, 0xFFFFFFFF, np.uint32)
     n, flat, into = codes.shape[1], codes.reshape(-1), values.reshape(-1)
     for tree in range(len(nodes)):
-        width, last = stride[tree], nodes[tree] * ROWS
+        width = stride[tree]
         for first in range(0, n, ROWS):
             for step in range(starts[tree], starts[tree + 1]):
                 down = steps[step] >= 0
                 edge = edges[steps[step] if down else ~steps[step]]
-                here, parent, at, again = edge.level * level, (edge.level - 1) * level, edge.tables, edge.above > 0
+                here, parent, to = edge.level * level, (edge.level - 1) * level, edge.feature * n + first
                 above, hits = unpack(satisfied[edge.above]), unpack(satisfied[edge.level])
                 if down:
                     code = load_rows(flat, edge.column * n + first)
                     hits = both(above, is_left(code, splat(number(edge.rank)), edge.right))
                     satisfied[edge.level] = pack(hits)
-                to = edge.feature * n + first
                 value = load_rows(into, to)
                 total = zero(value)
-                for q in range(0, last, ROWS):
+                for q in range(nodes[tree]):
+                    at, up = edge.tables + q, parent + q * ROWS
                     if down:
-                        factor = splat(tables[at])
-                        if again:
+                        factor = splat(tables[at + MISS * width])
+                        if edge.above > 0:
                             factor = select(above, factor, splat(tables[at + MISS_AGAIN * width]))
-                        product = load_rows(products, parent + q)
+                        product = load_rows(products, up)
                         product = select(hits, product, multiply(product, factor))
                         if not edge.is_leaf:
-                            store(products, here + q, product)
-                            at += 1
+                            store(products, here + q * ROWS, product)
                             continue
                         below = multiply(product, splat(tables[at + LEAF * width]))
                     else:
-                        below = load_rows(sums, here + q)
+                        below = load_rows(sums, here + q * ROWS)
                     factor = select(hits, splat(tables[at + HIT * width]), splat(tables[at + MISSED * width]))
                     total = multiply_add(below, factor, total)
                     if edge.right:
-                        below = add(load_rows(sums, parent + q), below)
-                    store(sums, parent + q, below)
-                    at += 1
+                        below = add(load_rows(sums, up), below)
+                    store(sums, up, below)
                 store(into, to, add(value, select(above, total, zero(total))))
 
 
