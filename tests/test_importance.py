@@ -10,7 +10,8 @@ from importance_specimens import ar, days, first_rows
 
 from workbench.bundles import load_bundle
 from workbench.importance import blocks, measures, shapes
-from workbench.importance.whole import explain_panel, to_dict
+from workbench.importance.form import to_dict
+from workbench.importance.whole import explain_panel
 from workbench.schema import BadInputError, CannotMeasureError
 from workbench.text import LANGUAGES, say
 

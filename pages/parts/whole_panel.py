@@ -14,7 +14,8 @@ from workbench.charts.waterfall import feature_label
 from workbench.charts.whiskers import share as percent
 from workbench.charts.whole_panel import FIGURES
 from workbench.desk import Desk
-from workbench.importance.whole import Whole, explain_panel, to_dict
+from workbench.importance.form import to_dict
+from workbench.importance.whole import Whole, explain_panel, with_interactions
 from workbench.schema import Message, StrategyBundle, WordedError
 from workbench.text import say, text
 
@@ -24,13 +25,14 @@ KEPT = 4  # panels held in memory; the one that was asked for first gives way
 
 @dataclass
 class Job:
-    """One panel under way: `rows` of `of` are explained. `reason`: why there is no global explanation."""
+    """One panel under way: `rows` of `of` are explained. `reason`: why there is no global explanation. Pairs of features come later."""
 
     rows: int = 0
     of: int = 1
     whole: Whole | None = None
     reason: Message | None = None
     done: bool = False
+    paired: bool = False
 
     def note(self, rows: int, of: int) -> None:
         """Take down how far it has come."""
@@ -40,12 +42,14 @@ class Job:
         """Explain every row; whatever goes wrong must not take the app along."""
         try:
             self.whole = explain_panel(bundle, desk, progress=self.note)
+            self.done = True
+            self.whole = with_interactions(self.whole, desk, self.note)
         except WordedError as error:
             self.reason = error.message
         except Exception:
             logging.getLogger(__name__).exception("the whole panel of %s", bundle.name)
             self.reason = Message("importance.page.broke")
-        self.done = True
+        self.done = self.paired = True
 
 
 @st.cache_resource
@@ -93,6 +97,24 @@ def headline(whole: Whole, lang: str) -> None:
     st.caption(plain(say(bars, lang)))
     for caution in cautions:
         st.warning(plain(say(caution, lang)), icon=":material/warning:")
+
+
+@st.fragment(run_every=0.5)
+def _wait(job: Job, lang: str) -> None:
+    """How far the pairs of features have come; when they are through the page shows them."""
+    if job.paired:
+        st.rerun()
+    words = text("importance.combining", lang, done=f"{job.rows:,}", total=f"{job.of:,}")
+    st.progress(min(job.rows / job.of, 1.0), text=words)
+
+
+def pairs(job: Job, whole: Whole, lang: str) -> None:
+    """Which features work together, once that is known."""
+    with st.container(border=True):
+        if job.paired:
+            figure.show(FIGURES["interactions"](job.whole or whole, lang, None), "interactions")
+        else:
+            _wait(job, lang)
 
 
 def chosen(whole: Whole, name: str, lang: str) -> None:

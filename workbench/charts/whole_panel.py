@@ -11,7 +11,7 @@ from workbench.charts.interactions import interaction_bars
 from workbench.charts.regimes import regime_shares
 from workbench.charts.through_time import through_time_map
 from workbench.importance.whole import Whole
-from workbench.text import text
+from workbench.text import say, text
 
 
 def dependence_of(whole: Whole, lang: str, feature: str | None = None) -> Any:
@@ -32,7 +32,7 @@ def regimes_of(whole: Whole, lang: str, feature: str | None = None) -> Any:
 def interactions_of(whole: Whole, lang: str, _feature: str | None = None) -> Any:
     """The strongest pairs; says so where the model's format gives none."""
     if whole.interactions is None:
-        words = text("importance.no_interactions", lang)
+        words = say(whole.without, lang)
         return theme.finish(theme.sentence(words), text("importance.chart.interactions", lang), [], words)
     return interaction_bars(whole, whole.interactions, lang)
 

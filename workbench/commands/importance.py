@@ -1,9 +1,12 @@
 """`workbench importance`: what the model leans on over the whole panel."""
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from workbench import console
-from workbench.cli_options import Bundle, Feature, Json, Lang, Language, Seed, Trust
+from workbench.cli_options import Bundle, Feature, Json, Lang, Language, Seed, Trust, helped
 from workbench.text import say, text
 
 if TYPE_CHECKING:  # pandas would make --help slow
@@ -14,15 +17,16 @@ if TYPE_CHECKING:  # pandas would make --help slow
 def command(
     bundle: Bundle,
     feature: Feature = None,
+    pairs: Annotated[bool, typer.Option("--pairs", help=helped("pairs"))] = False,
     seed: Seed = 0,
     lang: Language = Lang.en,
     json_file: Json = None,
     trust_code: Trust = False,
 ) -> None:
     """Explain every row and rank the features, with error bars that know of persistence."""
-    from workbench.importance.whole import to_dict
+    from workbench.importance.form import to_dict
 
-    whole = explained(bundle, lang, seed=seed, trust_code=trust_code, feature=feature)
+    whole = explained(bundle, lang, seed=seed, trust_code=trust_code, feature=feature, pairs=pairs)
     if json_file:
         console.emit(json_file, to_dict(whole, feature))
         return
@@ -30,17 +34,21 @@ def command(
     _groups("family", whole.families, [text(f"family.{name}", lang) for name in whole.families.names], lang)
     if feature is not None:
         _dependence(whole, feature, lang)
+    if pairs:
+        _pairs(whole, lang)
     for sentence in whole.sentences:
         console.out.print(say(sentence, lang))
 
 
-def explained(bundle: str, lang: Lang, *, seed: int, trust_code: bool, feature: str | None = None) -> "Whole":
+def explained(
+    bundle: str, lang: Lang, *, seed: int, trust_code: bool, feature: str | None = None, pairs: bool = False
+) -> "Whole":
     """Load and explain every row, with a progress bar (on a terminal only); `feature` is looked up before the work."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from workbench.bundles import format_of, load_bundle
     from workbench.desk import Desk
-    from workbench.importance.whole import explain_panel, position
+    from workbench.importance.whole import explain_panel, position, with_interactions
     from workbench.schema import BadInputError, CannotMeasureError, Fault
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
@@ -54,15 +62,16 @@ def explained(bundle: str, lang: Lang, *, seed: int, trust_code: bool, feature: 
             position(found, feature)
         task = bar.add_task(found.name)
 
-        def step(done: int, total: int) -> None:
-            words = text("importance.explaining", lang, done=f"{done:,}", total=f"{total:,}")
+        def step(done: int, total: int, key: str = "importance.explaining") -> None:
+            words = text(key, lang, done=f"{done:,}", total=f"{total:,}")
             bar.update(task, completed=done, total=total, description=words)
 
         try:
-            return explain_panel(found, desk, seed, step)
+            whole = explain_panel(found, desk, seed, step)
         except CannotMeasureError as without:
             fault = Fault(without.message.key, "bundle.toml", "[model] format", values=without.message.values)
             raise BadInputError([fault]) from without
+        return with_interactions(whole, desk, partial(step, key="importance.combining")) if pairs else whole
 
 
 def _features(whole: "Whole", lang: str) -> None:
@@ -120,4 +129,23 @@ def _dependence(whole: "Whole", feature: str, lang: str) -> None:
         spread = " – ".join(amount(end, whole.output, step=step) for end in (low, high))
         shown = amount(mean, whole.output, signed=True, step=step)
         table.add_row(thirds[third], digits(x), shown, spread, f"{rows:,}")
+    console.out.print(table)
+
+
+def _pairs(whole: "Whole", lang: str) -> None:
+    from rich.table import Table
+
+    from workbench.charts.theme import amount
+
+    if whole.interactions is None:
+        console.err.print(text("cli.warning", lang, sentence=say(whole.without, lang)))
+        return
+    table, found, features = Table(box=None, pad_edge=False), whole.interactions, whole.bundle.panel.features
+    table.add_column(text("importance.table.pair", lang))
+    for name in ("mean_pair", "interval"):
+        table.add_column(text(f"importance.table.{name}", lang), justify="right")
+    step = float(found.mean.value.max(initial=0.0)) / 10 or None
+    for (i, j), *mean in zip(found.pairs, found.mean.value, found.mean.low, found.mean.high, strict=True):
+        value, low, high = (amount(each, whole.output, step=step) for each in mean)
+        table.add_row(f"{features[i]} × {features[j]}", value, f"{low} – {high}")
     console.out.print(table)

@@ -32,7 +32,7 @@ def command(
     if needed == "report":
         found, report = audited(bundle, lang, seed=seed, trust_code=trust_code, only=chart)
     elif needed == "whole":
-        whole = explained(bundle, lang, seed=seed, trust_code=trust_code)
+        whole = explained(bundle, lang, seed=seed, trust_code=trust_code, pairs=chart == "interactions")
         found = whole.bundle
     else:
         with Desk(formats=format_of(bundle)) as desk:

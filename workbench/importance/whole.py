@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench import __version__
 from workbench.decision import training_rows
 from workbench.desk import Desk
 from workbench.evidence import Evidence
 from workbench.foreign import shown
-from workbench.importance.blocks import DRAWS, LEVEL, Blocks, Ints, Means, blocks_of
+from workbench.importance.blocks import DRAWS, Blocks, Ints, blocks_of
 from workbench.importance.measures import Groups, Importance, Pairs, Regimes, groups, importance, pairs, regimes
 from workbench.importance.shapes import Dependence, Periods, dependence, through_time
 from workbench.schema import (
@@ -23,8 +22,8 @@ from workbench.schema import (
     Fault,
     Floats,
     Message,
+    ModelFailedError,
     StrategyBundle,
-    finite,
 )
 
 CHUNK = 5000
@@ -34,6 +33,7 @@ STATES = ("volatility", "rates")
 """Families of whose features the most important one tells the regimes apart."""
 FEW_STRETCHES, MOST_STRETCHES = 10, 30
 WIDE_GAP = 1e-3
+NOT_ASKED = Message("importance.no_interactions")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Whole:
     """Exact values (n, d) of `rows` (n,) out of the panel's, with what was measured from them. `blocks` has length and count of draws.
 
     `trained`: how many of the rows the model that explains them was fitted on. `gap`: largest |base + Σφ - f(x)| in standard deviations of f.
+    `without`: why there are no interactions.
     """
 
     bundle: StrategyBundle
@@ -55,6 +56,7 @@ class Whole:
     lags: Groups
     regimes: Regimes | None
     interactions: Pairs | None = None
+    without: Message = NOT_ASKED
 
     @property
     def of(self) -> int:
@@ -147,10 +149,17 @@ def explain_panel(bundle: StrategyBundle, desk: Desk, seed: int = 0, progress: P
 
 
 def with_interactions(whole: Whole, desk: Desk, progress: Progress | None = None) -> Whole:
-    """The same with the strongest pairs of features, from all its rows; errors from as many stretches of time as there are blocks.
+    """The same with the strongest pairs of features from all its rows, or with the reason why there are none.
 
-    Raises ModelFailedError, also where the models have no interaction values.
+    Errors are from as many stretches of time as there are blocks, thirty at most.
     """
+    try:
+        return replace(whole, interactions=_pairs_of(whole, desk, progress or (lambda _done, _of: None)))
+    except ModelFailedError as failed:
+        return replace(whole, without=failed.message)
+
+
+def _pairs_of(whole: Whole, desk: Desk, progress: Progress) -> Pairs:
     bundle, starts = whole.bundle, np.append(whole.blocks.firsts, len(whole.rows))
     count = int(np.clip(whole.blocks.stretches, 1, MOST_STRETCHES))
     ends = starts[np.linspace(0, whole.blocks.times, count + 1).round().astype(np.intp)]
@@ -161,9 +170,8 @@ def with_interactions(whole: Whole, desk: Desk, progress: Progress | None = None
         parts = [rows[served == i] for i in np.unique(served)]
         found = [desk.interactions(bundle, bundle.panel.X[p], bundle.models[bundle.served_by()[p[0]]]) for p in parts]
         means.append(np.average(found, axis=0, weights=[len(part) for part in parts]))
-        if progress is not None:
-            progress(high, len(whole.rows))
-    return replace(whole, interactions=pairs(np.array(means), np.diff(ends).astype(np.float64)))
+        progress(high, len(whole.rows))
+    return pairs(np.array(means), np.diff(ends).astype(np.float64))
 
 
 def _attributions(bundle: StrategyBundle, desk: Desk, progress: Progress) -> Attributions:
@@ -209,84 +217,3 @@ def lag_of(bundle: StrategyBundle, feature: str) -> str:
     """The declared lag of a feature in rows, or "" where none is declared."""
     section = bundle.manifest.features.get(feature)
     return "" if section is None or section.lag is None else str(section.lag)
-
-
-def to_dict(whole: Whole, feature: str | None = None) -> dict[str, Any]:
-    """The machine's form; numbers that are not finite as None. `feature` adds its dependence."""
-    bundle, ranked, features = whole.bundle, whole.importance, whole.bundle.panel.features
-    rows = [
-        {"name": features[i], "family": bundle.family(features[i]), "lag": lag_of(bundle, features[i]) or None}
-        | {"mean_abs": _mean(ranked.mean, i), "share": _mean(ranked.share, i), "rank": int(ranked.rank[i])}
-        | {"rank_low": int(ranked.rank_low[i]), "rank_high": int(ranked.rank_high[i])}
-        for i in ranked.order
-    ]
-    periods = whole.periods()
-    told = {
-        "bundle": bundle.name,
-        "rows": len(whole.rows),
-        "of": whole.of,
-        "trained_rows": whole.trained,
-        "times": whole.blocks.times,
-        "first": whole.times[0].isoformat(),
-        "last": whole.times[-1].isoformat(),
-        "output": whole.output,
-        "additivity_gap": finite(whole.gap),
-        "bootstrap": {"block_length": whole.blocks.length, "blocks": whole.blocks.stretches, "draws": DRAWS}
-        | {"level": LEVEL, "seed": whole.seed},
-        "features": rows,
-        "families": _groups(whole.families),
-        "lags": _groups(whole.lags),
-        "regimes": None if whole.regimes is None else _regimes(whole.regimes, features),
-        "interactions": None if whole.interactions is None else _pairs(whole.interactions, features),
-        "through_time": _periods(periods, features),
-        "models_sha256": [model.sha256 for model in bundle.models],
-        "panel_sha256": bundle.panel_sha256,
-        "bundle_sha256": bundle.bundle_sha256,
-        "versions": {"workbench": __version__},
-    }
-    return told if feature is None else told | {"dependence": _dependence(whole, feature)}
-
-
-def _mean(means: Means, i: int) -> dict[str, float | None]:
-    return {name: finite(getattr(means, name)[i]) for name in ("value", "std_error", "low", "high")}
-
-
-def _groups(found: Groups) -> list[dict[str, Any]]:
-    each = enumerate(zip(found.names, found.sizes, strict=True))
-    return [
-        {"name": name or None, "features": size, "share": _mean(found.share, i), "net": _mean(found.net, i)}
-        for i, (name, size) in each
-    ]
-
-
-def _regimes(found: Regimes, features: tuple[str, ...]) -> dict[str, Any]:
-    shares = [
-        {"name": name}
-        | {third: _mean(found.share[k], i) for k, third in enumerate(("low", "middle", "high"))}
-        | {"high_less_low": _mean(found.difference, i)}
-        for i, name in enumerate(features)
-    ]
-    return {"by": found.by, "edges": list(found.edges), "rows": list(found.rows), "share": shares}
-
-
-def _pairs(found: Pairs, features: tuple[str, ...]) -> list[dict[str, Any]]:
-    each = enumerate(found.pairs)
-    return [{"features": [features[i], features[j]], "mean_abs": _mean(found.mean, n)} for n, (i, j) in each]
-
-
-def _periods(found: Periods, features: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        "unit": found.unit,
-        "starts": [start.date().isoformat() for start in found.starts],
-        "rows": found.rows.tolist(),
-        "mean": {name: found.mean[:, i].tolist() for i, name in enumerate(features)},
-        "mean_abs": {name: found.size[:, i].tolist() for i, name in enumerate(features)},
-    }
-
-
-def _dependence(whole: Whole, feature: str) -> dict[str, Any]:
-    found = whole.dependence(whole.feature(feature))
-    names = ("third", "x", "mean", "low", "high", "rows")
-    partner = None if found.partner is None else whole.bundle.panel.features[found.partner]
-    curves = [dict(zip(names, each, strict=True)) for each in found.curves]
-    return {"feature": feature, "partner": partner, "missing": found.missing, "curves": curves}
