@@ -38,8 +38,8 @@ def columns_of(ensemble: Ensemble) -> tuple[Columns, Whole, Floats]:
     found, column = np.unique(rules, axis=0, return_inverse=True)
     column = column.reshape(n)
     rank, bounds = np.zeros(n), []
-    order = np.argsort(column, kind="stable")
-    for nodes, (_, _, _, listed) in zip(np.split(order, np.cumsum(np.bincount(column))[:-1]), found, strict=True):
+    order, ends = np.argsort(column, kind="stable"), np.cumsum(np.bincount(column))
+    for nodes, listed in zip(np.split(order, ends)[:-1], found[:, 3], strict=True):
         if listed >= 0:
             bounds.append(ensemble.sets[listed].astype(np.float64))
         else:
@@ -65,7 +65,7 @@ def encode(columns: Columns, rows: Floats, codes: Floats) -> None:
     for c in range(len(columns.feature)):
         first, last = columns.starts[c], columns.starts[c + 1]
         bounds, feature, missing = columns.bounds[first:last], columns.feature[c], columns.missing[c]
-        gone = -1.0 if columns.missing_left[c] else float(last - first)
+        gone = -1.0 if columns.missing_left[c] else 1.0 + float(last - first)
         for i in range(len(rows)):
             x = rows[i, feature]
             if columns.single:

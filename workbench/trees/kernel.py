@@ -33,7 +33,7 @@ class TreeKernel:
     def __init__(self, ensemble: Ensemble, dtype: type = np.float64) -> None:
         self._columns, column, rank = columns_of(ensemble)
         self._program, self.base = programme(ensemble, column, rank)
-        self._fast = self._program._replace(tables=self._program.tables.astype(dtype))
+        self._fast = self._program._replace(tables=self._program.tables.astype(dtype, copy=False))
         self._start = ensemble.base + ensemble.values[~ensemble.roots[ensemble.roots < 0]].sum()
         self._dtype, self.n_features = dtype, ensemble.n_features
 
@@ -82,7 +82,8 @@ class TreeKernel:
 
     def _encoded(self, rows: Floats, dtype: type, multiple: int) -> Any:
         codes: Any = np.zeros((len(self._columns.feature), -(-len(rows) // multiple) * multiple), dtype)
-        encode(self._columns, np.ascontiguousarray(rows, np.float64), codes)
+        # Of one kind, writable ones: for another, numba would compile while somebody waits.
+        encode(self._columns, np.require(rows, np.float64, "CW"), codes)
         return codes
 
     def _tiles(self, rows: Floats, dtype: type, size: int) -> Iterator[tuple[slice, Any]]:
