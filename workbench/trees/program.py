@@ -24,6 +24,8 @@ STRIDE = 4
 """Tables hold a multiple of so many nodes."""
 LARGEST = 1 << 27
 """Most numbers in the tables of a forest: 1 GB of doubles."""
+ROUNDING = 1e-12
+"""How far the shares of a split's two sides may add up to something else than one."""
 # What is tabled for an edge and a quadrature node.
 MISS = 0
 """What the product is multiplied by where the row no longer satisfies the edge's feature, but did above."""
@@ -34,7 +36,7 @@ HIT = 2
 MISSED = 3
 """The same where it does not, but did above. (Where it did not above, nothing is added.)"""
 LEAF = 4
-"""A leaf's value, times the node's weight, times the factors of a row that satisfies its whole path."""
+"""A leaf's value, less its tree's mean, times the node's weight, times the factors of a row that satisfies its whole path."""
 ALONE = 5
 """As `HIT`, without what the edge above was credited with: for interactions."""
 TABLES = 6
@@ -103,8 +105,13 @@ def programme(ensemble: Ensemble, column: Whole, rank: Floats) -> tuple[Program,
     tables[:neutral] = 1
     first = np.concatenate([[0], np.cumsum(steps >= 0)])[starts]
     program = Program(starts, first, steps, nodes, stride, edges, tables)
-    base = _fill(program, _parts(ensemble, node, child), *_rules(nodes))
-    return program, float(ensemble.base + ensemble.values[~ensemble.roots[ensemble.roots < 0]].sum() + base)
+    part = _parts(ensemble, node, child)
+    means = _means(program, part)
+    # A constant moves no Shapley value where shares add up; left in, floats would lose digits over it.
+    ragged = tree[np.abs(np.bincount(node, part)[node] - 1) > ROUNDING]
+    centres = np.where(np.isin(np.arange(len(means)), ragged), 0, means)
+    _fill(program, part, centres, *_rules(nodes))
+    return program, float(ensemble.base + ensemble.values[~ensemble.roots[ensemble.roots < 0]].sum() + means.sum())
 
 
 def _parts(ensemble: Ensemble, node: Whole, child: Whole) -> Floats:
@@ -180,21 +187,33 @@ def _unfold(
 
 
 @njit(cache=True, nogil=True)
-def _fill(program: Program, part: Floats, places: Floats, weights: Floats) -> float:
-    """The tables, in place; gives the sum of the trees' mean values."""
+def _means(program: Program, part: Floats) -> Floats:
+    """(T,) the trees' mean values over the training cover."""
+    _, first, _, nodes, _, edges, _ = program
+    deepest = edges["level"].max() if len(edges) else 0
+    means, reach = np.zeros(len(nodes)), np.ones(deepest + 1)
+    for tree in range(len(nodes)):
+        for e in range(first[tree], first[tree + 1]):
+            k = edges[e].level
+            reach[k] = reach[k - 1] * part[e]
+            means[tree] += reach[k] * edges[e].value
+    return means
+
+
+@njit(cache=True, nogil=True)
+def _fill(program: Program, part: Floats, centres: Floats, places: Floats, weights: Floats) -> None:
+    """The tables, in place, of leaf values less their tree's centre."""
     _, first, _, nodes, stride, edges, tables = program
     deepest = edges["level"].max() if len(edges) else 0
-    # Down to a level: the factors of a row that satisfies the path, the path's share of the cover, and that of the level's feature.
-    path, reach, share = np.ones((deepest + 1, places.shape[1])), np.ones(deepest + 1), np.ones(deepest + 1)
-    base = 0.0
+    # Down to a level: the factors of a row that satisfies the path, and the share of the cover that satisfies the level's feature.
+    path, share = np.ones((deepest + 1, places.shape[1])), np.ones(deepest + 1)
     for tree in range(len(nodes)):
         width = stride[tree]
         for e in range(first[tree], first[tree + 1]):
             edge = edges[e]
             k, up, again = edge.level, share[edge.above], edge.above > 0
             r = up * part[e]
-            share[k], reach[k] = r, reach[k - 1] * part[e]
-            base += reach[k] * edge.value
+            share[k] = r
             for q in range(nodes[tree]):
                 t, at = places[tree, q], edge.tables + q
                 satisfied, before = t + (1 - t) * r, t + (1 - t) * up
@@ -205,5 +224,4 @@ def _fill(program: Program, part: Floats, places: Floats, weights: Floats) -> fl
                 tables[at + MISSED * width] = -1 / (1 - t) - credited
                 tables[at + ALONE * width] = (1 - r) / satisfied
                 path[k, q] = path[k - 1, q] * (satisfied / before if again else satisfied)
-                tables[at + LEAF * width] = edge.value * weights[tree, q] * path[k, q]
-    return base
+                tables[at + LEAF * width] = (edge.value - centres[tree]) * weights[tree, q] * path[k, q]
