@@ -83,7 +83,7 @@ class TreeKernel:
     def _encoded(self, rows: Floats, dtype: type, multiple: int) -> Any:
         codes: Any = np.zeros((len(self._columns.feature), -(-len(rows) // multiple) * multiple), dtype)
         # Of one kind, writable ones: for another, numba would compile while somebody waits.
-        encode(self._columns, np.require(rows, np.float64, "CW"), codes)
+        encode(self._columns, np.require(rows, np.float64, ["C", "W"]), codes)
         return codes
 
     def _tiles(self, rows: Floats, dtype: type, size: int) -> Iterator[tuple[slice, Any]]:
