@@ -27,6 +27,6 @@ with st.container(border=True):
     figure.show(FIGURES["through_time"](whole, lang, None), "through_time")
 whole_panel.chosen(whole, "dependence", lang)
 whole_panel.chosen(whole, "regimes", lang)
-whole_panel.pairs(job, whole, lang)
+whole_panel.pairs(job, shell.desk(), lang)
 whole_panel.table(whole, lang)
 whole_panel.take_along(whole, lang)

@@ -1,6 +1,7 @@
 """Global importance: formulas by hand, errors that know of persistence, all rows by the model of their day, and unhappy paths."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from importance_specimens import ar, days, first_rows
 from workbench.bundles import load_bundle
 from workbench.importance import blocks, measures, shapes
 from workbench.importance.form import to_dict
-from workbench.importance.whole import explain_panel
-from workbench.schema import BadInputError, CannotMeasureError
+from workbench.importance.whole import explain_panel, with_interactions
+from workbench.schema import BadInputError, CannotMeasureError, Message, ModelFailedError
 from workbench.text import LANGUAGES, say
 
 RNG = np.random.default_rng(5)
@@ -290,6 +291,46 @@ def test_a_format_without_exact_values_says_so(tmp_path, desk):
         explain_panel(python_bundle(tmp_path, "product"), desk)
     assert "python" in say(raised.value.message, "en")
     assert "[model] format" in say(raised.value.message, "zh")
+
+
+class Multiplied:
+    """A desk whose model's interactions are the products of the features' sizes; `asked` counts its rows."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def interactions(self, _bundle, rows, _model):
+        self.asked += len(rows)
+        size = np.abs(rows)
+        return (size[:, :, None] * size[:, None]).mean(axis=0)
+
+
+class Without:
+    def interactions(self, *_):
+        raise ModelFailedError(Message("fault.model.no_kernel"))
+
+
+def test_interactions_are_of_all_rows(whole):
+    desk, steps = Multiplied(), []
+    known = replace(whole, bundle=filled(whole.bundle))
+    paired = with_interactions(known, desk, lambda done, _: steps.append(done))
+    assert desk.asked == steps[-1] == ROWS
+    size = np.abs(known.X)
+    (i, j), value = paired.interactions.pairs[0], paired.interactions.mean.value[0]
+    assert value == pytest.approx(2 * (size[:, i] * size[:, j]).mean())
+    assert paired.interactions.mean.low[0] < value < paired.interactions.mean.high[0]
+    assert to_dict(paired)["interactions"][0]["features"] == [FEATURES[i], FEATURES[j]]
+    assert paired.dependence(i).partner == j
+
+
+def test_without_interactions_the_reason_is_kept(whole):
+    bare = with_interactions(whole, Without())
+    assert bare.interactions is None
+    assert "tree kernel" in say(bare.without, "en")
+
+
+def filled(bundle):
+    return replace(bundle, panel=replace(bundle.panel, table=bundle.panel.table.fillna(0.0)))
 
 
 def test_no_such_feature(whole):

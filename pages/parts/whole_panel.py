@@ -41,7 +41,7 @@ class Job:
     def run(self, bundle: StrategyBundle, desk: Desk) -> None:
         """Explain every row; whatever goes wrong must not take the app along."""
         try:
-            self.whole = explain_panel(bundle, desk, progress=self.note)
+            self.whole = self.whole or explain_panel(bundle, desk, progress=self.note)
             self.done = True
             self.whole = with_interactions(self.whole, desk, self.note)
         except WordedError as error:
@@ -108,13 +108,23 @@ def _wait(job: Job, lang: str) -> None:
     st.progress(min(job.rows / job.of, 1.0), text=words)
 
 
-def pairs(job: Job, whole: Whole, lang: str) -> None:
-    """Which features work together, once that is known."""
+def pairs(job: Job, desk: Desk, lang: str) -> None:
+    """Which features work together, once that is known; where it could not be had, why, and another try."""
     with st.container(border=True):
-        if job.paired:
-            figure.show(FIGURES["interactions"](job.whole or whole, lang, None), "interactions")
-        else:
+        whole = job.whole
+        if not job.paired or whole is None:
             _wait(job, lang)
+            return
+        figure.show(FIGURES["interactions"](whole, lang, None), "interactions")
+        if whole.interactions is None:
+            st.button(
+                text("page.faults.again", lang), on_click=_again, args=(job, whole.bundle, desk), key="pairs again"
+            )
+
+
+def _again(job: Job, bundle: StrategyBundle, desk: Desk) -> None:
+    job.paired = False
+    _office()[0].submit(job.run, bundle, desk)
 
 
 def chosen(whole: Whole, name: str, lang: str) -> None:
