@@ -1,5 +1,6 @@
 """An `Ensemble` read by the book, without any speed: where rows go, what comes out, and Shapley values by their definition."""
 
+from collections.abc import Iterator
 from itertools import combinations
 from math import factorial
 
@@ -27,22 +28,76 @@ def shapley(ensemble: Ensemble, rows: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     v(S): the features in S decide as they do; at a split on another the two sides are weighed by their covers (Lundberg et al. 2020).
     """
-    left = _lefts(ensemble, rows)
     phi, base = np.zeros(rows.shape), np.full(len(rows), ensemble.base)
-    for root in ensemble.roots:
-        features = _below(ensemble, root)
+    for features, value in _games(ensemble, rows):
         k = len(features)
-        value = {
-            frozenset(s): _value(ensemble, left, root, frozenset(s))
-            for n in range(k + 1)
-            for s in combinations(features, n)
-        }
         base += value[frozenset()]
         for s, without in value.items():
             for j in set(features) - s:
                 weight = factorial(len(s)) * factorial(k - len(s) - 1) / factorial(k)
                 phi[:, j] += weight * (value[s | {j}] - without)
     return phi, base
+
+
+def interactions(ensemble: Ensemble, rows: np.ndarray) -> np.ndarray:
+    """(n, d) -> Shapley interaction values (n, d, d), of the same v(S); what pairs leave over stands on the diagonal."""
+    d = rows.shape[1]
+    phi = np.zeros((len(rows), d, d))
+    for features, value in _games(ensemble, rows):
+        k = len(features)
+        for i, j in combinations(features, 2):
+            for s, neither in value.items():
+                if not s & {i, j}:
+                    weight = factorial(len(s)) * factorial(k - len(s) - 2) / (2 * factorial(k - 1))
+                    phi[:, i, j] += weight * (value[s | {i, j}] - value[s | {i}] - value[s | {j}] + neither)
+    phi += phi.transpose(0, 2, 1)
+    phi[:, range(d), range(d)] = shapley(ensemble, rows)[0] - phi.sum(axis=2)
+    return phi
+
+
+def by_leaves(ensemble: Ensemble, rows: np.ndarray) -> np.ndarray:
+    """(n, d) -> the same as `shapley`, subsets of a leaf's path counted by their size: for paths of many features.
+
+    A subset has the product of s_j over it and r_j over the rest, 0 <= s, r <= 1: nothing cancels in their sums.
+    """
+    left, phi = _lefts(ensemble, rows), np.zeros(rows.shape)
+    for leaf, path in _paths(ensemble):
+        features = sorted({int(ensemble.feature[node]) for node, _ in path})
+        s, r = {j: np.ones(len(rows)) for j in features}, dict.fromkeys(features, 1.0)
+        for node, goes_left in path:
+            j, child = int(ensemble.feature[node]), (ensemble.left if goes_left else ensemble.right)[node]
+            s[j], r[j] = s[j] * (left[:, node] == goes_left), r[j] * _share(ensemble, child, node)
+        k = len(features)
+        for j in features:
+            sums = np.zeros((k, len(rows)))
+            sums[0] = 1
+            for i in set(features) - {j}:
+                sums[1:], sums[0] = sums[1:] * r[i] + sums[:-1] * s[i], sums[0] * r[i]
+            weights = [factorial(n) * factorial(k - n - 1) / factorial(k) for n in range(k)]
+            phi[:, j] += ensemble.values[leaf] * (s[j] - r[j]) * (weights @ sums)
+    return phi
+
+
+def interventional(ensemble: Ensemble, rows: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """(n, d) against (m, d) -> Shapley values (n, d) of v(S), the mean output of the row with background values outside S.
+
+    For each pair of rows a sum over all subsets of the features in which the two differ.
+    """
+    x, z = np.repeat(rows, len(background), axis=0), np.tile(background, (len(rows), 1))
+    differs = ~((x == z) | (np.isnan(x) & np.isnan(z))) & np.isin(np.arange(rows.shape[1]), ensemble.feature)
+    number, k = np.cumsum(differs, axis=1) - 1, int(differs.sum(axis=1).max(initial=0))
+    subsets = np.arange(1 << k)
+    own = (subsets[None, :, None] >> np.maximum(number, 0)[:, None, :] & 1) == 1
+    mixed = np.where(own & differs[:, None, :], x[:, None, :], z[:, None, :])
+    value = outputs(ensemble, mixed.reshape(-1, rows.shape[1])).reshape(len(x), -1)
+    size = np.array([int(s).bit_count() for s in subsets])
+    gain = np.zeros((len(x), max(k, 1)))
+    for j in range(k):
+        without = subsets[subsets >> j & 1 == 0]
+        weights = [factorial(n) * factorial(k - n - 1) / factorial(k) for n in size[without]]
+        gain[:, j] = (value[:, without | 1 << j] - value[:, without]) @ weights
+    phi = np.where(differs, np.take_along_axis(gain, np.maximum(number, 0), axis=1), 0)
+    return phi.reshape(len(rows), len(background), -1).mean(axis=1)
 
 
 def check(ensemble: Ensemble, width: int) -> None:
@@ -70,6 +125,29 @@ def check(ensemble: Ensemble, width: int) -> None:
         assert all(members.dtype == np.int64 and (np.diff(members) > 0).all() for members in ensemble.sets)
 
 
+def _games(ensemble: Ensemble, rows: np.ndarray) -> Iterator[tuple[list[int], dict[frozenset[int], np.ndarray]]]:
+    """For each tree its features, and v(S) for all subsets of them."""
+    left = _lefts(ensemble, rows)
+    for root in ensemble.roots:
+        features = _below(ensemble, root)
+        subsets = [frozenset(s) for n in range(len(features) + 1) for s in combinations(features, n)]
+        yield features, {s: _value(ensemble, left, root, s) for s in subsets}
+
+
+def _paths(ensemble: Ensemble) -> Iterator[tuple[int, list[tuple[int, bool]]]]:
+    """Every leaf, and the nodes above it with the side that is taken."""
+    waiting: list[tuple[int, list[tuple[int, bool]]]] = [(int(root), []) for root in ensemble.roots]
+    while waiting:
+        node, path = waiting.pop()
+        if node < 0:
+            yield ~node, path
+            continue
+        waiting += [
+            (int(ensemble.left[node]), [*path, (node, True)]),
+            (int(ensemble.right[node]), [*path, (node, False)]),
+        ]
+
+
 def _below(ensemble: Ensemble, node: int) -> list[int]:
     if node < 0:
         return []
@@ -83,12 +161,14 @@ def _value(ensemble: Ensemble, left: np.ndarray, node: int, known: frozenset[int
     sides = [_value(ensemble, left, side, known) for side in (ensemble.left[node], ensemble.right[node])]
     if int(ensemble.feature[node]) in known:
         return np.where(left[:, node], *sides)
-    shares = [_cover(ensemble, side) / ensemble.cover[node] for side in (ensemble.left[node], ensemble.right[node])]
+    shares = [_share(ensemble, side, node) for side in (ensemble.left[node], ensemble.right[node])]
     return shares[0] * sides[0] + shares[1] * sides[1]
 
 
-def _cover(ensemble: Ensemble, node: int) -> float:
-    return ensemble.cover[node] if node >= 0 else ensemble.leaf_cover[~node]
+def _share(ensemble: Ensemble, child: int, node: int) -> float:
+    """Which part of a node's cover goes to its child; none where there is no cover."""
+    cover = ensemble.cover[child] if child >= 0 else ensemble.leaf_cover[~child]
+    return float(cover / ensemble.cover[node]) if ensemble.cover[node] > 0 else 0.0
 
 
 def _lefts(ensemble: Ensemble, rows: np.ndarray) -> np.ndarray:
