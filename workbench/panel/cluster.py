@@ -32,12 +32,15 @@ def on_cluster(job: Job, parts: Sequence[int], address: str) -> Generator[Receip
     client = _client(address)
     from distributed import as_completed  # noqa: PLC0415 - heavy, and only for those who ask
 
-    futures = client.map(serve_part, parts, job=job, pure=False)
+    left = set(client.map(serve_part, parts, job=job, pure=False))
     try:
-        for future in as_completed(futures):
-            yield _received(future)
+        for future in as_completed(list(left)):
+            receipt = _received(future)
+            left.remove(future)
+            future.release()  # what the cluster need not keep it does not make again when its keeper is lost
+            yield receipt
     finally:
-        client.cancel(futures)
+        client.cancel(list(left))
         client.close()
 
 
