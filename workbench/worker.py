@@ -15,7 +15,6 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +176,6 @@ def zygote(control: socket.socket, format: str) -> None:  # noqa: A002 - the man
     """Fork a worker for every socket that comes over `control`, answering with its process id; end when the desk hangs up."""
     with contextlib.suppress(ImportError):  # said when a model is loaded
         getattr(models.find(format), "preload", lambda: None)()
-    settle = cache(getattr(models.find(format), "settle", lambda: None))  # what may wait until the first worker is away
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         _, handed, _, _ = socket.recv_fds(control, 1, 1)
@@ -191,7 +189,6 @@ def zygote(control: socket.socket, format: str) -> None:  # noqa: A002 - the man
             os._exit(0)
         os.close(handed[0])
         control.sendall(pid.to_bytes(8, "big"))
-        settle()
 
 
 def _give_way(nice: int) -> None:

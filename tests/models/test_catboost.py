@@ -16,6 +16,7 @@ from workbench.model import TreeModel
 from workbench.models import find
 from workbench.models.catboost import inspect, load, recognises
 from workbench.schema import BadInputError, ModelFailedError
+from workbench.trees import warm
 from workbench.trees.cbm import read_cbm
 
 GROWTH = {"symmetric": {}, "lossguide": {"grow_policy": "Lossguide"}, "depthwise": {"grow_policy": "Depthwise"}}
@@ -52,7 +53,8 @@ def test_a_model_predicts_to_the_bit(tmp_path, growth, classes):
     assert np.array_equal(model.predict(rows()), [model.predict(row[None])[0] for row in rows()])
     assert model.n_trees == 6
     assert model.takes_missing
-    assert isinstance(model, TreeModel) is (growth == "symmetric")
+    # The library is wrong about other trees than symmetric ones: only the kernel, once compiled, is not.
+    assert isinstance(model, TreeModel) is (growth == "symmetric" or warm.done())
 
 
 def test_contributions_are_the_shapley_values_of_the_trees(tmp_path):

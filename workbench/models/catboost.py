@@ -109,10 +109,6 @@ class SymmetricCatBoost(CatBoost):
 def preload() -> None:
     """Import the library before there is a model, without what it wants for notebooks."""
     import_without("catboost", *UNUSED)
-
-
-def settle() -> None:
-    """What the zygote does once its first worker is away."""
     warm.begin()
 
 
@@ -121,7 +117,7 @@ def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -
     del entry
     checked = read_cbm(path)
     model: CatBoost = SymmetricCatBoost(checked) if checked.symmetric else GrownCatBoost(checked)
-    if model.kernel.get(wait=not checked.symmetric) is None and not checked.symmetric:
+    if model.kernel.get(wait=True) is None and not checked.symmetric:
         model = CatBoost(checked)
     check_width(len(features or model.feature_names), len(model.feature_names))
     return model

@@ -78,6 +78,8 @@ class LightGBM:
         self._library = lightgbm
         self._checked = checked
         self._booster = lightgbm.Booster(model_str=checked.text)
+        # The library's raw scores and contributions of a random forest are sums, where its predictions are means.
+        self._shared = len(checked.trees) if checked.averaged else 1
         self.kernel = warm.Kept(lambda: ensemble(checked), self._outputs)
 
     @property
@@ -101,10 +103,10 @@ class LightGBM:
         if kernel is not None:
             return kernel.contributions(fitting(rows, len(self.feature_names)))
         values = np.asarray(self._run(rows, pred_contrib=True), np.float64)
-        return values[:, :-1], values[:, -1]
+        return values[:, :-1] / self._shared, values[:, -1] / self._shared
 
     def _outputs(self, rows: Floats) -> Floats:
-        return np.asarray(self._run(rows, raw_score=True), np.float64)
+        return np.asarray(self._run(rows, raw_score=True), np.float64) / self._shared
 
     def _run(self, rows: Floats, **how: bool) -> Any:
         rows, expected = fitting(rows, len(self.feature_names)), len(self.feature_names)
@@ -128,7 +130,7 @@ class LightGBM:
                 rows[fit], y[fit], feature_name=list(self.feature_names), categorical_feature=self._categorical()
             )
             booster = self._library.train(params, data, self.n_trees)
-            total[held_out] += booster.predict(rows[held_out], raw_score=True, num_threads=1)
+            total[held_out] += booster.predict(rows[held_out], raw_score=True, num_threads=1) / self._shared
             times += held_out
         return np.where(times > 0, total / np.maximum(times, 1), np.nan)
 
@@ -155,10 +157,6 @@ def preload() -> None:
     Without scikit-learn, which it wants for wrappers that nobody here uses, and which takes longer to import than all the rest.
     """
     import_without("lightgbm", "sklearn")
-
-
-def settle() -> None:
-    """What the zygote does once its first worker is away."""
     warm.begin()
 
 
@@ -167,4 +165,5 @@ def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -
     del entry
     model = LightGBM(checked(path))
     check_width(len(features or model.feature_names), len(model.feature_names))
+    model.kernel.get(wait=True)
     return model

@@ -58,6 +58,7 @@ def preload() -> None:
     """Import what the trusted types need before there is a model, so that a worker is ready in milliseconds."""
     for module in sorted({kind.rpartition(".")[0] for kind, role in ROLES.items() if role != "forgotten"}):
         _import(module)
+    warm.begin()
 
 
 class SklearnModel:
@@ -126,11 +127,6 @@ class TreesOfSklearn(SklearnModel):
         if kernel is None:
             raise ModelFailedError(Message("fault.model.no_kernel"))
         return kernel.contributions(fitting(rows, len(self.feature_names)))
-
-
-def settle() -> None:
-    """What the zygote does once its first worker is away."""
-    warm.begin()
 
 
 def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -> SklearnModel:

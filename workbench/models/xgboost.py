@@ -104,10 +104,6 @@ class XGBoost:
 def preload() -> None:
     """Import the library before there is a model, without scikit-learn, which it wants for wrappers that nobody here uses."""
     import_without("xgboost", "sklearn")
-
-
-def settle() -> None:
-    """What the zygote does once its first worker is away."""
     warm.begin()
 
 
@@ -116,4 +112,5 @@ def load(path: Path, entry: str | None = None, features: tuple[str, ...] = ()) -
     del entry
     model = XGBoost(read_document(path))
     check_width(len(features or model.feature_names), len(model.feature_names))
+    model.kernel.get(wait=True)
     return model
