@@ -82,10 +82,27 @@ def test_what_fails_to_compile_leaves_no_stamp(monkeypatch):
 
 
 @pytest.mark.usefixtures("folder", "runs")
-def test_another_version_of_anything_is_not_done(monkeypatch):
+@pytest.mark.parametrize("part", ["_processor", "_code"])
+def test_another_version_of_anything_is_not_done(monkeypatch, part):
     warm.main()
-    monkeypatch.setattr(warm, "_processor", lambda: "another")
+    monkeypatch.setattr(warm, part, lambda: "another")
     assert not warm.done()
+
+
+def test_code_in_another_place_or_of_another_time_is_compiled_anew(tmp_path, monkeypatch):
+    seen = {warm._code()}
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "warm.py").write_text("")
+        os.utime(tmp_path / name / "warm.py", (1, 1))
+        monkeypatch.setattr(warm, "__file__", str(tmp_path / name / "warm.py"))
+        warm._code.cache_clear()
+        seen.add(warm._code())
+    os.utime(tmp_path / "other" / "warm.py", (1, 2))
+    warm._code.cache_clear()
+    seen.add(warm._code())
+    warm._code.cache_clear()
+    assert len(seen) == 4
 
 
 def test_one_process_compiles_at_a_time(folder, runs):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,8 +130,8 @@ def _small() -> Ensemble:
 
 
 def _stamp() -> Path:
-    """A file that is there once all is compiled: for this version of everything, and this kind of processor."""
-    words = [__version__, version("numba"), version("llvmlite"), platform.python_version(), _processor()]
+    """A file that is there once all is compiled: for this version of everything, this code, and this kind of processor."""
+    words = [__version__, version("numba"), version("llvmlite"), platform.python_version(), _processor(), _code()]
     return kernels() / f"ready-{'-'.join(words)}"
 
 
@@ -139,6 +140,13 @@ def _processor() -> str:
     import llvmlite.binding  # noqa: PLC0415 - takes a while
 
     return str(llvmlite.binding.get_host_cpu_name())
+
+
+@cache
+def _code() -> str:
+    """Stands for where the code is and when it was written: numba compiles anew for another place or time, versions or not."""
+    written = [(str(path), path.stat().st_mtime_ns) for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return sha256(repr(written).encode()).hexdigest()[:16]
 
 
 def main() -> None:
