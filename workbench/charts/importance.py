@@ -13,7 +13,7 @@ from workbench.importance.whole import Whole
 from workbench.text import text
 
 MOST = 20
-NARROW, COLUMNS = 64, 98  # of a subtitle: two figures stand side by side, or one alone
+NARROW, COLUMNS = 64, 104  # of a subtitle: two figures stand side by side, or one alone
 
 
 def importance_bars(whole: Whole, lang: str) -> alt.LayerChart:
