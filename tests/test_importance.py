@@ -269,6 +269,12 @@ def test_the_machines_form_says_how_many_rows_and_how(whole):
     assert told["additivity_gap"] < 1e-6
 
 
+def test_a_classifiers_values_are_of_its_raw_score(tmp_path, desk):
+    folder = make_bundle(tmp_path, model={"task": "classification"})
+    (folder / "model.txt").write_text(model_text(objective="binary"))
+    assert explain_panel(load_bundle(folder), desk).output == "raw"
+
+
 def test_a_single_row_is_explained_without_error_bars(folder, desk):
     bundle = first_rows(load_bundle(folder), 1)
     whole = explain_panel(bundle, desk)

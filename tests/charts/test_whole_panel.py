@@ -36,6 +36,7 @@ def whole_of(values, X, names, times=None, *, left_out=0):
         bundle=bundle,
         rows=np.arange(left_out, n + left_out),
         values=values,
+        output="return",
         trained=0,
         gap=0.0,
         seed=0,

@@ -29,6 +29,7 @@ from workbench.schema import (
 CHUNK = 5000
 Progress = Callable[[int, int], None]
 OUTPUT = {"regression": "return", "anomaly": "score"}
+"""A classifier's exact values may be of its raw score or of its probability, which the model knows."""
 STATES = ("volatility", "rates")
 """Families of whose features the most important one tells the regimes apart."""
 FEW_STRETCHES, MOST_STRETCHES = 10, 30
@@ -40,13 +41,14 @@ NOT_ASKED = Message("importance.no_interactions")
 class Whole:
     """Exact values (n, d) of `rows` (n,) out of the panel's, with what was measured from them. `blocks` has length and count of draws.
 
-    `trained`: how many of the rows the model that explains them was fitted on. `gap`: largest |base + Σφ - f(x)| in standard deviations of f.
-    `without`: why there are no interactions.
+    `output`: what the values are parts of: return, score, probability or raw. `trained`: how many of the rows the model that explains
+    them was fitted on. `gap`: largest |base + Σφ - f(x)| in standard deviations of f. `without`: why there are no interactions.
     """
 
     bundle: StrategyBundle
     rows: Ints
     values: Floats
+    output: str
     trained: int
     gap: float
     seed: int
@@ -72,11 +74,6 @@ class Whole:
     def times(self) -> pd.DatetimeIndex:
         """(n,) decision times of the explained rows."""
         return self.bundle.panel.times[self.rows]
-
-    @property
-    def output(self) -> str:
-        """What the values are parts of: return, score or raw."""
-        return OUTPUT.get(self.bundle.manifest.model.task, "raw")
 
     @property
     def sentences(self) -> tuple[Message, ...]:
@@ -137,6 +134,7 @@ def explain_panel(bundle: StrategyBundle, desk: Desk, seed: int = 0, progress: P
         bundle=bundle,
         rows=rows,
         values=values,
+        output=OUTPUT.get(bundle.manifest.model.task) or desk.explain(bundle, seed=seed, record=False).output,
         trained=int(_trained(bundle)[rows].sum()),
         gap=_gap(found, whole),
         seed=seed,
