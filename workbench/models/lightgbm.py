@@ -130,7 +130,8 @@ class LightGBM:
                 rows[fit], y[fit], feature_name=list(self.feature_names), categorical_feature=self._categorical()
             )
             booster = self._library.train(params, data, self.n_trees)
-            total[held_out] += booster.predict(rows[held_out], raw_score=True, num_threads=1) / self._shared
+            scores = np.asarray(booster.predict(rows[held_out], raw_score=True, num_threads=1))
+            total[held_out] += scores / self._shared
             times += held_out
         return np.where(times > 0, total / np.maximum(times, 1), np.nan)
 

@@ -8,7 +8,7 @@ fails those on the features z: where z is not within s, no mixture of the two ro
 
 over [0, 1]. Both depend on the rows through s and z alone, of which a leaf sees few: what occurs is counted once. Summing over all z
 within s, for every s there could be, takes d 2^(d - 1) additions for each quadrature node (the zeta transform of the subsets' lattice);
-for few rows, or long paths, pairs of s and z are gone through instead.
+where few occur, or a path is long, pairs of s and z are gone through instead. A single row has a walk of its own (`one_row.py`).
 """
 
 from math import comb
@@ -39,8 +39,7 @@ LONGEST = 30
 """Most features on a path: a row's conditions are the bits of one number."""
 DENSE = 13
 """Up to so many features there is an array of all patterns that there could be."""
-FEW = 8
-"""So few rows are not worth counting the background's patterns."""
+ALL = 0xFFFFFFFF
 
 
 @njit(cache=True, nogil=True)
@@ -53,8 +52,8 @@ def interventional(
     """
     _, first, _, _, _, edges, _ = program
     deepest = levels(edges)
-    known = np.full((deepest, background.shape[1] // ROWS), 0xFFFFFFFF, np.uint32)
-    asked = np.full((deepest, codes.shape[1] // ROWS), 0xFFFFFFFF, np.uint32)
+    known = np.full((deepest, background.shape[1] // ROWS), ALL, np.uint32)
+    asked = np.full((deepest, codes.shape[1] // ROWS), ALL, np.uint32)
     path, last = np.zeros(deepest, np.int64), np.zeros(deepest, np.int64)
     failed, satisfied = np.empty(background.shape[1], np.int32), np.empty(codes.shape[1], np.int32)
     for tree in range(len(first) - 1):
@@ -153,12 +152,8 @@ def _distinct(d: int, patterns: Any) -> tuple[Any, Any, Any]:
 @njit(cache=True, nogil=True)
 def _leaf(d: int, failed: Any, satisfied: Any, tables: Any, value: float) -> tuple[Any, Floats]:
     """For each row which line of the table holds its values; and the table, (distinct s, d)."""
-    if len(satisfied) <= FEW:
-        some, counts = failed, np.ones(len(failed))
-        asked, which = satisfied, np.arange(len(satisfied))
-    else:
-        some, counts, _ = _distinct(d, failed)
-        asked, _, which = _distinct(d, satisfied)
+    some, counts, _ = _distinct(d, failed)
+    asked, _, which = _distinct(d, satisfied)
     if d > DENSE or len(some) * len(asked) < d << d:
         return which, _by_pairs(d, some, counts * value, asked, tables)
     return which, _by_sums(d, some, counts * value, asked, tables)

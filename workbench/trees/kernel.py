@@ -11,10 +11,13 @@ from workbench.trees.ensemble import Ensemble
 from workbench.trees.interactions import interactions, symmetric
 from workbench.trees.interventional import interventional, leaf_tables
 from workbench.trees.lanes import NODES, ROWS
+from workbench.trees.one_row import one_row
 from workbench.trees.outputs import outputs
 from workbench.trees.program import programme
 from workbench.trees.shapley import batch, single
 
+FEW = 4
+"""Rows that are explained against a background one by one."""
 TILE = 512
 """Rows at a time: their codes and values stay in the second-level cache."""
 
@@ -74,11 +77,18 @@ class TreeKernel:
 
     def interventional(self, rows: Floats, background: Floats) -> tuple[Floats, Floats]:
         """(n, d) against background rows (m, d) -> interventional Shapley values (n, d) and base values (n,). Raises TooDeepError."""
-        values = np.zeros((self.n_features, len(rows)))
-        known, asked = self._encoded(background, np.float64, ROWS), self._encoded(rows, np.float64, ROWS)
-        if not interventional(self._program, leaf_tables(), known, len(background), asked, len(rows), values):
-            raise TooDeepError
-        return values.T, np.full(len(rows), self.predict(background).mean())
+        known, values = self._encoded(background, np.float64, ROWS), np.zeros((len(rows), self.n_features))
+        if len(rows) <= FEW:
+            for codes, own in zip(self._encoded(rows, np.float64, 1).T.copy(), values, strict=False):
+                lanes = np.zeros((self.n_features, ROWS))
+                one_row(self._program, known, codes, len(background), lanes)
+                own[:] = lanes.sum(axis=1) / len(background)
+        else:
+            found, asked = values.T.copy(), self._encoded(rows, np.float64, ROWS)
+            if not interventional(self._program, leaf_tables(), known, len(background), asked, len(rows), found):
+                raise TooDeepError
+            values = found.T
+        return values, np.full(len(rows), self.predict(background).mean())
 
     def _encoded(self, rows: Floats, dtype: type, multiple: int) -> Any:
         codes: Any = np.zeros((len(self._columns.feature), -(-len(rows) // multiple) * multiple), dtype)

@@ -118,7 +118,8 @@ def _operation(name: str) -> Any:
     return apply
 
 
-multiply, add, both, either = (_operation(name) for name in ("fmul", "fadd", "and_", "or_"))
+multiply, add, subtract = (_operation(name) for name in ("fmul", "fadd", "fsub"))
+add_whole, both, either = (_operation(name) for name in ("add", "and_", "or_"))
 
 
 @intrinsic

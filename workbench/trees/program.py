@@ -45,7 +45,7 @@ EDGE = np.dtype(
         ("tables", np.int64),  # where they begin: TABLES times the tree's stride of numbers
         ("rank", np.float64),
         ("value", np.float64),  # of a leaf
-        ("after", np.int32),  # the next edge that is not below this one
+        ("beyond", np.int32),  # the first step that is done with it and all that hangs below
         ("column", np.int32),
         ("feature", np.int32),
         ("level", np.int32),  # how many edges from the root
@@ -100,7 +100,7 @@ def programme(ensemble: Ensemble, column: Whole, rank: Floats) -> tuple[Program,
     edges["tables"] = 2 * neutral + np.cumsum(size) - size
     edges["rank"], edges["column"], edges["feature"] = rank[node], column[node], ensemble.feature[node]
     edges["level"], edges["above"], edges["right"], edges["is_leaf"] = level, above, right, child < 0
-    edges["value"], edges["after"] = np.where(child < 0, ensemble.values[~np.minimum(child, -1)], 0), _after(steps)
+    edges["value"], edges["beyond"] = np.where(child < 0, ensemble.values[~np.minimum(child, -1)], 0), _beyond(steps)
     tables = np.zeros(2 * neutral + size.sum())
     tables[:neutral] = 1
     first = np.concatenate([[0], np.cumsum(steps >= 0)])[starts]
@@ -127,12 +127,12 @@ def _tree_of(starts: NDArray[np.int64], steps: Whole) -> NDArray[np.int64]:
     return np.searchsorted(starts, np.flatnonzero(steps >= 0), side="right") - 1
 
 
-def _after(steps: Whole) -> Whole:
-    """(E,) the number of the first edge that comes after all that hangs below."""
-    after = np.arange(1, np.count_nonzero(steps >= 0) + 1, dtype=np.int32)
+def _beyond(steps: Whole) -> Whole:
+    """(E,) the number of the first step that is done with an edge and all that hangs below."""
+    beyond = np.flatnonzero(steps >= 0) + 1
     up = np.flatnonzero(steps < 0)
-    after[~steps[up]] = np.cumsum(steps >= 0)[up]
-    return after
+    beyond[~steps[up]] = up + 1
+    return beyond.astype(np.int32)
 
 
 def _rules(nodes: Whole) -> tuple[Floats, Floats]:

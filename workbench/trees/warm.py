@@ -45,7 +45,7 @@ def begin() -> None:
 @cache
 def run() -> None:
     """Run every kernel once, in both precisions."""
-    ensemble, rows = _small(), np.zeros((2, 2))
+    ensemble, rows = _small(), np.zeros((PROBES, 2))
     for dtype in (np.float64, np.float32):
         kernel: TreeKernel = _kernel()(ensemble, dtype)
         kernel.predict(rows)
@@ -53,6 +53,7 @@ def run() -> None:
         kernel.contributions(rows[:1])
         list(kernel.interactions(rows))
         kernel.interventional(rows, rows)
+        kernel.interventional(rows[:1], rows)
 
 
 class Kept:
