@@ -14,7 +14,7 @@ job = whole_panel.explanation_of(bundle, shell.desk())
 if not job.done:
     whole_panel.watch(job, lang)
     st.stop()
-whole = whole_panel.whole_of(job, lang)
+whole = whole_panel.whole_of(job, bundle, shell.desk(), lang)
 whole_panel.headline(whole, lang)
 with st.container(horizontal=True, gap="medium"):
     for name, legend in (("importance", False), ("beeswarm", True)):

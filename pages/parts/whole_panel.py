@@ -82,10 +82,11 @@ def watch(job: Job, lang: str) -> None:
     )
 
 
-def whole_of(job: Job, lang: str) -> Whole:
-    """What was found; where there is nothing to show, the page says why and ends here."""
+def whole_of(job: Job, bundle: StrategyBundle, desk: Desk, lang: str) -> Whole:
+    """What was found; where there is nothing to show, the page says why, offers another try and ends here."""
     if job.whole is None:
         st.info(plain(say(job.reason or Message("importance.page.broke"), lang)), icon=":material/info:")
+        st.button(text("page.faults.again", lang), on_click=_again, args=(job, bundle, desk), key="panel again")
         st.stop()
     return job.whole
 
@@ -123,7 +124,7 @@ def pairs(job: Job, desk: Desk, lang: str) -> None:
 
 
 def _again(job: Job, bundle: StrategyBundle, desk: Desk) -> None:
-    job.paired = False
+    job.done, job.paired, job.reason = job.whole is not None, False, None
     _office()[0].submit(job.run, bundle, desk)
 
 
