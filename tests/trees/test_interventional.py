@@ -1,6 +1,6 @@
 """Interventional Shapley values of the compiled kernel, against sums over subsets of every pair of rows."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from trees.forests import drawn, lone_leaves, rows, small
 
 from workbench.trees import interventional as kernels
 from workbench.trees.interventional import DENSE, LONGEST, leaf_tables
-from workbench.trees.kernel import TooDeepError, TreeKernel
+from workbench.trees.kernel import FEW, TooDeepError, TreeKernel
 
 
 def held(ensemble, X, background, rounding=1e-12):
@@ -26,14 +26,14 @@ def held(ensemble, X, background, rounding=1e-12):
 
 
 @settings(max_examples=40)
-@given(small, st.integers(0, 2**32 - 1), st.sampled_from([1, 8, 9, 40]), st.sampled_from([1, 31, 33]))
+@given(small, st.integers(0, 2**32 - 1), st.sampled_from([1, FEW, FEW + 1, 8, 9, 40]), st.sampled_from([1, 31, 33]))
 @example(lone_leaves(), 0, 9, 33)
 def test_values_are_shapleys_by_their_definition(ensemble, seed, n, m):
     rng = np.random.default_rng(seed)
     held(ensemble, rows(ensemble, rng, n), rows(ensemble, rng, m))
 
 
-@pytest.mark.parametrize("n", [1, 8, 9, 40])
+@pytest.mark.parametrize("n", [1, FEW, FEW + 1, 8, 9, 40])
 @pytest.mark.parametrize("m", [1, 31, 33, 300])
 def test_few_rows_and_many_against_few_and_many(n, m):
     rng = np.random.default_rng(n)
@@ -42,11 +42,16 @@ def test_few_rows_and_many_against_few_and_many(n, m):
     background = rows(ensemble, rng, m)
     values = held(ensemble, X[:n], background)
     rest, _ = TreeKernel(ensemble).interventional(X, background)
-    np.testing.assert_allclose(values, rest[:n], rtol=0, atol=1e-14)
+    np.testing.assert_allclose(values, rest[:n], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("n", [8, 9, 40])
-@pytest.mark.parametrize("features", [DENSE - 1, DENSE, DENSE + 1, LONGEST])
+@pytest.mark.parametrize(
+    ("n", "features"),
+    [
+        *product((1, FEW, FEW + 1, 40), (DENSE - 1, DENSE, DENSE + 1, LONGEST)),
+        *product((1, FEW), (LONGEST + 1, 50)),
+    ],
+)
 def test_long_paths(n, features):
     """A row, and others that differ from it in at most three features, so that two differ in at most six."""
     rng = np.random.default_rng(features)
@@ -56,7 +61,7 @@ def test_long_paths(n, features):
         for j in rng.choice(features, 3, replace=False):
             row[j] = rng.normal()
     values = held(ensemble, made[:n], made[n:])
-    assert np.count_nonzero(values.any(axis=0)) > features // 2
+    assert np.count_nonzero(values.any(axis=0)) > features // 4
 
 
 def satisfying(ensemble) -> np.ndarray:
@@ -84,12 +89,9 @@ def test_pairs_of_patterns_give_what_sums_over_subsets_give(d):
 def test_each_route_is_taken():
     """How many patterns must meet before it is worth summing over all that there could be."""
     rng = np.random.default_rng(3)
-    for d, n, expected in ((3, 40, "sums"), (DENSE, 40, "pairs"), (3, 2, "pairs")):
-        some, asked = (rng.integers(0, 1 << d, k).astype(np.int32) for k in (33, n))
-        if n <= kernels.FEW:
-            some = some[:3]
-        seen = len(np.unique(some)) * len(np.unique(asked)) if n > kernels.FEW else len(some) * n
-        assert (seen < d << d) == (expected == "pairs")
+    for d, expected in ((3, "sums"), (DENSE, "pairs")):
+        some, asked = (rng.integers(0, 1 << d, n).astype(np.int32) for n in (33, 40))
+        assert (len(np.unique(some)) * len(np.unique(asked)) >= d << d) == (expected == "sums")
         which, table = kernels._leaf(d, some, asked, leaf_tables(), 2.0)
         by_hand = kernels._by_pairs(d, some, np.full(len(some), 2.0), asked, leaf_tables())
         np.testing.assert_allclose(table[which], by_hand, rtol=0, atol=1e-12)
@@ -98,7 +100,7 @@ def test_each_route_is_taken():
 def test_more_features_on_a_path_than_a_number_has_bits():
     rng = np.random.default_rng(0)
     ensemble = drawn(rng, width=40, used=LONGEST + 1, trees=1, depth=LONGEST + 1, chain=True)
-    X = rows(ensemble, rng, 3)
+    X = rows(ensemble, rng, FEW + 1)
     with pytest.raises(TooDeepError):
         TreeKernel(ensemble).interventional(X, X)
     again = drawn(rng, width=40, used=LONGEST, trees=1, depth=60, chain=True)

@@ -23,13 +23,8 @@ from workbench.models.lightgbm import checked
 from workbench.schema import Message
 from workbench.trees import (
     catboost_ensemble,
-    columns,
-    interactions,
-    interventional,
     lightgbm_ensemble,
-    outputs,
     program,
-    shapley,
     sklearn_ensemble,
     warm,
     xgboost_ensemble,
@@ -221,13 +216,28 @@ def fitted(folder):
 
 def compiled() -> dict[str, int]:
     """How many kinds of arguments each kernel is compiled for."""
-    rooms = (columns, program, shapley, outputs, interactions, interventional)
     return {
-        f"{room.__name__}.{name}": len(kernel.signatures)
-        for room in rooms
-        for name, kernel in vars(room).items()
-        if isinstance(kernel, Dispatcher) and kernel.__module__ == room.__name__
+        f"{name}.{kernel.__name__}": len(kernel.signatures)
+        for name, room in list(sys.modules.items())
+        if name.startswith("workbench.trees.")
+        for kernel in vars(room).values()
+        if isinstance(kernel, Dispatcher) and kernel.__module__ == name
     }
+
+
+EVERY = """
+from numba.core.dispatcher import Dispatcher
+from workbench.trees import kernel, warm
+warm.run()
+print(*(name for name, it in vars(kernel).items() if isinstance(it, Dispatcher) and not it.signatures))
+"""
+
+
+def test_every_kernel_is_compiled_ahead():
+    """In a process of its own, where no other test has called for one."""
+    environment = os.environ | {"PYTHONPATH": str(Path(warm.__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", EVERY], env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout == "\n"
 
 
 def test_no_model_has_a_kernel_compiled_for_it(tmp_path):
