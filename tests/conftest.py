@@ -1,7 +1,10 @@
 """What most tests share: a ledger of its own for every test, one desk for the session."""
 
 import os
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from workbench import cli
 from workbench.desk import Desk
+from workbench.trees import warm
 
 # Kernels are compiled once, not for the home of every test; before numba is imported.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"workbench-kernels-{os.getuid()}"))
@@ -18,6 +22,14 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"wor
 # A busy machine is no failure of what is tested.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled():
+    """No test finds the kernels half compiled."""
+    while not warm.done():
+        subprocess.run([sys.executable, "-m", "workbench.trees.warm"], check=True)
+        time.sleep(0.5)  # another process is at it
 
 
 @pytest.fixture(autouse=True)

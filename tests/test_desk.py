@@ -1,3 +1,4 @@
+import fcntl
 import os
 import signal
 import threading
@@ -19,6 +20,7 @@ from workbench.line import LONGEST
 from workbench.posts import POSTS
 from workbench.request import Request
 from workbench.schema import BadInputError, ModelFailedError
+from workbench.shipped import kernels
 from workbench.text import say
 
 GRACE_MS = 50
@@ -463,3 +465,20 @@ def test_an_audits_work_gives_way_to_a_persons(desk, tmp_path):
     if Path("/proc/self/autogroup").exists():
         said = [Path(f"/proc/{pid}/autogroup").read_text().split()[-1] for pid in (batch, live)]
         assert said == ["10", "0"]
+
+
+def test_a_model_that_waited_for_its_kernel_is_loaded_again(tmp_path, monkeypatch):
+    compiled, folder = kernels(), tmp_path / "kernels"
+    (folder / "bundle").mkdir(parents=True)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(folder))
+    bundle = load_bundle(make_bundle(folder / "bundle"))
+    with (folder / "lock").open("w") as lock, Desk() as desk:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # nobody else compiles here
+        before = desk.explain(bundle, method="interventional_shap")
+        assert before.reason.key == "desk.not_applicable"
+        for path in compiled.iterdir():
+            if path.name != "lock":
+                (folder / path.name).symlink_to(path)
+        after = desk.explain(bundle, method="interventional_shap", budget_ms=5000)
+    assert (after.method, after.exact, after.reason) == ("interventional_shap", True, None)
+    assert after.additivity_gap < 1e-9

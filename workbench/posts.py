@@ -9,6 +9,7 @@ from workbench.line import LONGEST, Cancelled, Line, LineFullError
 from workbench.schema import Message, ModelFailedError, ModelFile, StrategyBundle
 from workbench.supervisor import GRACE_MS, ModelRaisedError, Supervisor, WorkerGoneError, WorkerProcess
 from workbench.text import words
+from workbench.trees import warm
 from workbench.wire import Head, StalledError
 
 LOAD_MS = 30_000
@@ -110,7 +111,8 @@ class Posts:
         if post.worker is None or not post.worker.alive:
             post.dismiss()
             post.worker, post.loaded = self._supervisor(model.format).hire(), {}
-        if model.sha256 not in post.loaded:
+        card = post.loaded.get(model.sha256)
+        if card is None or (card["pending"] and warm.done()):
             head: Head = {"op": "load", "model": model.sha256, "format": model.format, "path": str(model.path)}
             head |= {"entry": model.entry, "features": list(post.bundle.panel.features), "nice": NICE[post.kind]}
             try:

@@ -87,10 +87,13 @@ class Worker:
         return bool(readable)
 
     def load(self, head: Head, arrays: Arrays) -> Iterator[Reply]:
-        """Load a model file unless it is held already; says what it can do, and how long its exact methods take for a row."""
+        """Load a model file unless it is held already; says what it can do, and how long its exact methods take for a row.
+
+        One that waited for its kernel is loaded again: it may be able to do more.
+        """
         del arrays
         sha, module = head["model"], models.find(head["format"])
-        if sha not in self.held:
+        if sha not in self.held or _pending(self.held[sha]):
             _give_way(head["nice"])
             try:
                 self.held[sha] = module.load(Path(head["path"]), entry=head["entry"], features=tuple(head["features"]))
@@ -107,6 +110,7 @@ class Worker:
                 "precision": getattr(model, "precision", ADDITIVITY_LINE),
                 "methods": {name: _cost(name, model, len(head["features"])) for name in applicable},
                 "library": _version(module.LIBRARY),
+                "pending": _pending(model),
             },
             {},
         )
@@ -166,6 +170,10 @@ def _cost(method: str, model: Model, d: int) -> float | None:
         clock = Deadline(0)
         list(explainer.explain(model, row, row[None], clock, rng))
     return clock.elapsed_ms()
+
+
+def _pending(model: Any) -> bool:
+    return hasattr(model, "kernel") and bool(model.kernel.pending)
 
 
 def _version(library: str | None) -> list[str]:

@@ -69,6 +69,11 @@ class Kept:
         self._kernel: TreeKernel | None = None
         self._tried = False
 
+    @property
+    def pending(self) -> bool:
+        """Whether the model still waits for the kernels to be compiled."""
+        return not self._tried
+
     def get(self, *, wait: bool) -> "TreeKernel | None":
         """The kernel. None where it is not compiled, or the model not one for it; without `wait` also where it is not loaded yet.
 
