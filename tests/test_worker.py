@@ -76,6 +76,13 @@ def test_an_error_is_an_answer_and_the_worker_goes_on(talk, head, kind):
     assert talk(talk.load)[1]["done"]
 
 
+@pytest.mark.parametrize(("width", "key"), [(19, "fault.model.no_kernel"), (1001, "fault.model.wide")])
+def test_interactions_are_refused_in_words(talk, width, key):
+    talk(talk.load)
+    _, end = talk({"op": "interactions", "model": "m"}, {"rows": np.zeros((2, width))})
+    assert end["error"]["key"] == key
+
+
 def test_nobody_answers_after_hanging_up():
     ours, theirs = socket.socketpair()
     ours.close()

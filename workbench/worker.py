@@ -30,6 +30,8 @@ MEMORY_LIMIT = 8 << 30
 RSS_PER_MB = 1 << 20 if sys.platform == "darwin" else 1 << 10
 # The model's output on so many rows of the background is the scale of the additivity gap.
 SPREAD_ROWS = 100
+# Features whose pairs are told apart: their number goes with the square.
+MOST_INTERACTING = 1000
 FACTS = ("base_values", "exact", "settled", "samples", "fit_r2", "stability")
 FILE_LIMIT = 16 << 20
 _PR_SET_PDEATHSIG = 1
@@ -147,6 +149,9 @@ class Worker:
     def interactions(self, head: Head, arrays: Arrays) -> Iterator[Reply]:
         """Rows (n, d) -> mean of their absolute Shapley interaction values (d, d); a feature's own effect on the diagonal."""
         model: Any = self.held[head["model"]]
+        width = arrays["rows"].shape[1]
+        if width > MOST_INTERACTING:
+            raise ModelFailedError(Message("fault.model.wide", {"found": width, "limit": MOST_INTERACTING}))
         kernel = model.kernel.get(wait=True) if hasattr(model, "kernel") else None
         if kernel is None:
             raise ModelFailedError(Message("fault.model.no_kernel"))

@@ -48,7 +48,7 @@ class CatBoost:
         self.takes_missing = checked.learnt_gaps
         self._model = catboost.CatBoost({"thread_count": 1, "logging_level": "Silent", "allow_writing_files": False})
         self._model.load_model(blob=checked.content)
-        self.kernel = warm.Kept(lambda: ensemble(checked), self.predict, self.precision)
+        self.kernel = warm.Kept(lambda: ensemble(checked), self.predict, self.precision, missing=self.takes_missing)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

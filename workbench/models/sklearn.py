@@ -82,7 +82,8 @@ class SklearnModel:
         short = self._short(steps)
         if short is not None and _agree(short, probes, expected):
             self._runs = short
-        self.kernel = warm.Kept(lambda: ensemble(self._final) if len(steps) == 1 else None, self.predict)
+        trees = steps[0] if len(steps) == 1 else None
+        self.kernel = warm.Kept(lambda: ensemble(trees), self.predict, missing=self.takes_missing)
 
     def predict(self, rows: Floats) -> Floats:
         """(n, d) in the model's order -> (n,): predictions, P(y = 1), a decision score, or an anomaly score (larger = stranger)."""

@@ -25,7 +25,7 @@ from workbench.trees.ensemble import Ensemble, NoEnsembleError
 if TYPE_CHECKING:
     from workbench.trees.kernel import TreeKernel
 
-PROBES = 64
+PROBES, GAPS = 64, 0.1
 
 
 def done() -> bool:
@@ -59,13 +59,18 @@ def run() -> None:
 class Kept:
     """The kernel of one model, made when it is first wanted and there, and held against the library's own outputs.
 
-    `precision`: how far the library's sums may be from it, relative to the size of the output.
+    `precision`: how far the library's sums may be from it, relative to the size of the output. `missing`: whether it takes NaN.
     """
 
     def __init__(
-        self, ensemble: Callable[[], Ensemble | None], predict: Callable[[Floats], Floats], precision: float = 1e-12
+        self,
+        ensemble: Callable[[], Ensemble | None],
+        predict: Callable[[Floats], Floats],
+        precision: float = 1e-12,
+        *,
+        missing: bool = True,
     ) -> None:
-        self._ensemble, self._predict, self._precision = ensemble, predict, precision
+        self._ensemble, self._predict, self._precision, self._missing = ensemble, predict, precision, missing
         self._kernel: TreeKernel | None = None
         self._tried = False
 
@@ -92,7 +97,7 @@ class Kept:
             ensemble = self._ensemble()
             if ensemble is None:
                 return None
-            kernel, rows = _kernel()(ensemble), _probes(ensemble)
+            kernel, rows = _kernel()(ensemble), _probes(ensemble, missing=self._missing)
         except (NoEnsembleError, TooLargeError):
             return None
         expected, found = self._predict(rows), kernel.predict(rows)
@@ -100,14 +105,16 @@ class Kept:
         return kernel if close.all() else None
 
 
-def _probes(ensemble: Ensemble) -> Floats:
-    """Rows of the model's own thresholds: where a comparison that is wrong shows."""
+def _probes(ensemble: Ensemble, *, missing: bool) -> Floats:
+    """Rows of the model's own thresholds, where a comparison that is wrong shows, and of gaps."""
     rng = np.random.default_rng(0)
     rows = np.zeros((PROBES, ensemble.n_features))
     for feature in np.unique(ensemble.feature):
         at = ensemble.threshold[(ensemble.feature == feature) & np.isfinite(ensemble.threshold)]
         if len(at):
             rows[:, feature] = rng.choice(at, PROBES)
+    if missing:
+        rows[rng.random(rows.shape) < GAPS] = np.nan
     return rows
 
 
