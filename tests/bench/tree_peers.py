@@ -33,13 +33,15 @@ Read = Callable[[Any], tuple[np.ndarray, Any]]
 class Contender:
     """`call` is timed; `read` makes values (n, …) and base values of what it gave, None where it has none.
 
-    `whole`: always all rows at once, as the cost is not in proportion to them. `share`: which part of the trees is explained.
+    `whole`: always all rows at once, as the cost is not in proportion to them. `prepares`: each call makes tables first, which costs the
+    same for any rows. `share`: which part of the trees is explained.
     """
 
     name: str
     call: Callable[[Rows], Any]
     read: Read = lambda found: (found, None)
     whole: bool = False
+    prepares: bool = False
     share: float = 1.0
 
 
@@ -141,6 +143,7 @@ def fasttreeshap(subject: Subject, algorithm: str) -> Contender:
         f"fasttreeshap {algorithm}",
         lambda rows: explainer.shap_values(rows, check_additivity=False),
         lambda found: (np.asarray(found), explainer.expected_value),
+        prepares=algorithm == "v2",
     )
 
 

@@ -79,17 +79,22 @@ QUICK = Scope(((100, 31), (100, 127)), ((100, 31),), ((100, 31),), (100_000,), 1
 
 @dataclass
 class Timed:
-    """A contender's turns at one case: seconds of each, rows of each, and what the last gave."""
+    """A contender's turns at one case, `once`: what a call of one row costs, where most of that is preparation; seconds and rows of each, and what the last gave."""
 
     contender: Contender
     rows: int = 1
+    once: float = 0.0
     seconds: list[float] = field(default_factory=list)
     found: list[Any] = field(default_factory=list)
 
     @property
     def us(self) -> float:
-        """A row."""
-        return float(np.median(self.seconds)) / self.rows / self.contender.share * 1e6
+        """A row; of a contender that prepares something in each call, as if for EXPLAINED rows."""
+        seconds = float(np.median(self.seconds))
+        a_row = (
+            (seconds - self.once) / max(self.rows - 1, 1) + self.once / EXPLAINED if self.once else seconds / self.rows
+        )
+        return a_row / self.contender.share * 1e6
 
     def values(self) -> tuple[Rows, Any]:
         read = [self.contender.read(found) for found in self.found]
@@ -139,9 +144,8 @@ class Bench:
 
     def race(self, contenders: list[Contender], rows: Rows) -> dict[str, Timed]:
         """In turns, until each has had TURNS or its budget."""
-        share = self.scope.seconds / TURNS
         self._compile(contenders, rows[:64])
-        timed = {c.name: Timed(c, len(rows) if c.whole else self._fitting(c, rows, share)) for c in contenders}
+        timed = {c.name: Timed(c, *((len(rows), 0.0) if c.whole else self._fitting(c, rows))) for c in contenders}
         for _ in range(TURNS):
             for each in timed.values():
                 if sum(each.seconds) < self.scope.seconds:
@@ -156,13 +160,15 @@ class Bench:
             if contender.name.startswith(OURS):
                 contender.call(rows)
 
-    def _fitting(self, contender: Contender, rows: Rows, share: float) -> int:
-        """How many rows a contender can explain in its share of the time."""
-        n = 1
+    def _fitting(self, contender: Contender, rows: Rows) -> tuple[int, float]:
+        """How many rows a contender can explain in its share of the time; and the seconds of one row, where a call prepares something."""
+        contender.call(rows[:1])  # what is made lazily
+        n, once = 1, self.clock.time(lambda: contender.call(rows[:1]))[1] if contender.prepares else 0.0
+        share = max(self.scope.seconds / TURNS, 2 * once)
         while True:
             _, seconds = self.clock.time(lambda: contender.call(rows[:n]))  # noqa: B023 - called at once
-            if seconds * 4 > share or n == len(rows):
-                return int(np.clip(n * share / seconds, 1, len(rows)))
+            if (seconds - once) * 4 > share - once or n == len(rows):
+                return int(np.clip(n * (share - once) / (seconds - once), 1, len(rows))), once
             n = min(4 * n, len(rows))
 
     def alone(self, contenders: list[Contender], most: int = 100) -> dict[str, Timed]:
@@ -193,6 +199,7 @@ class Bench:
             off = None if base is None else np.abs(sums + base - outputs[: len(sums)]).max() / np.ptp(outputs)
             rows = f"{each.rows:,}" if each.rows > 1 else f"1, {len(each.seconds)} times"
             part = "" if each.contender.share == 1 else f", {each.contender.share:.1%} of the trees, scaled"
+            part += f", and {each.once:.2f} s a call" if each.once else ""
             ratio = f"**{each.us / timed[OURS].us:,.1f}**"
             shown = "–" if name == reference else tiny(gap)
             lines.append(f"| {size} | {name} | {rows}{part} | {each.us:,.1f} | {ratio} | {shown} | {tiny(off)} |")
