@@ -389,7 +389,7 @@ def main() -> None:
         f"Processor time of other threads than the caller's: {elsewhere:.2%}. Not installed: {', '.join(peers.missing()) or 'none'}.",
         f"{time.strftime('%Y-%m-%d')}, {time.time() - began:.0f} s in all.",
     ]
-    text += "\n".join(words) + "\n"
+    text += "\n" + "\n".join(words) + "\n"
     print(text)
     if not given.quick:
         Path(__file__).with_suffix(".md").write_text(text, "utf-8")
