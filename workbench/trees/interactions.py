@@ -26,14 +26,14 @@ from workbench.trees.lanes import (
     unpack,
     zero,
 )
-from workbench.trees.program import ALONE, HIT, LEAF, MISS, MISS_AGAIN, MISSED, Program
+from workbench.trees.program import Program
 from workbench.trees.shapley import levels
 
 
 @njit(cache=True, nogil=True)
 def interactions(program: Program, codes: Any, values: Any) -> None:
     """Codes (C, ROWS) -> twice the interaction of features i < j at (i F + j, ROWS), added to what is there."""
-    _, first, _, nodes, stride, edges, tables = program
+    _, first, _, nodes, _, edges, tables = program
     deepest, n_features = levels(edges), round(np.sqrt(len(values)))
     level = nodes.max() * ROWS
     products, factors = np.ones(deepest * level, codes.dtype), np.empty(deepest * level, codes.dtype)
@@ -43,39 +43,22 @@ def interactions(program: Program, codes: Any, values: Any) -> None:
         for e in range(first[tree], first[tree + 1]):
             edge = edges[e]
             path[edge.level] = e
-            _down(edge, codes, satisfied, products, level, tables, stride[tree], nodes[tree])
+            _down(edge, codes, satisfied, products, level, tables, nodes[tree])
             if edge.is_leaf:
-                found = _factors(
-                    edge.level, path, edges, satisfied, features, factors, level, tables, stride[tree], nodes[tree]
-                )
-                _pairs(
-                    found,
-                    features,
-                    factors,
-                    products,
-                    edge,
-                    level,
-                    tables,
-                    stride[tree],
-                    nodes[tree],
-                    n_features,
-                    values,
-                )
+                found = _factors(edge.level, path, edges, satisfied, features, factors, level, tables, nodes[tree])
+                _pairs(found, features, factors, products, edge, level, tables, nodes[tree], n_features, values)
 
 
 @njit(cache=True, nogil=True)
-def _down(
-    edge: Any, codes: Any, satisfied: Any, products: Any, level: int, tables: Any, width: int, nodes: int
-) -> None:
+def _down(edge: Any, codes: Any, satisfied: Any, products: Any, level: int, tables: Any, nodes: int) -> None:
     """The product one edge further down."""
     here, parent, above = edge.level * level, (edge.level - 1) * level, unpack(satisfied[edge.above])
     code = load_rows(codes.reshape(-1), edge.column * ROWS)
     hits = both(above, is_left(code, splat(codes.dtype.type(edge.rank)), edge.right))
     satisfied[edge.level] = pack(hits)
     for q in range(nodes):
-        at = edge.tables + q
         product = load_rows(products, parent + q * ROWS)
-        factor = select(above, splat(tables[at + MISS * width]), splat(tables[at + MISS_AGAIN * width]))
+        factor = select(above, splat(tables[edge.miss + q]), splat(tables[edge.miss_again + q]))
         store(products, here + q * ROWS, select(hits, product, multiply(product, factor)))
 
 
@@ -89,7 +72,6 @@ def _factors(
     factors: Any,
     level: int,
     tables: Any,
-    width: int,
     nodes: int,
 ) -> int:
     """(s_j - r_j) / (t s_j + (1 - t) r_j) for the features of the path, each at the last edge that asks for it; gives their number."""
@@ -102,8 +84,7 @@ def _factors(
             continue
         hits, features[found] = unpack(satisfied[k]), edge.feature
         for q in range(nodes):
-            at = edge.tables + q
-            hit, missed, alone = tables[at + HIT * width], tables[at + MISSED * width], tables[at + ALONE * width]
+            hit, missed, alone = tables[edge.hit + q], tables[edge.missed + q], tables[edge.alone + q]
             store(factors, found * level + q * ROWS, select(hits, splat(alone), splat(missed + alone - hit)))
         found += 1
     return found
@@ -118,7 +99,6 @@ def _pairs(
     edge: Any,
     level: int,
     tables: Any,
-    width: int,
     nodes: int,
     n_features: int,
     values: Any,
@@ -126,7 +106,7 @@ def _pairs(
     into = values.reshape(-1)
     for q in range(nodes):
         at = edge.level * level + q * ROWS
-        store(products, at, multiply(load_rows(products, at), splat(tables[edge.tables + q + LEAF * width])))
+        store(products, at, multiply(load_rows(products, at), splat(tables[edge.leaf + q])))
     for a in range(found):
         for b in range(a):
             low, high = min(features[a], features[b]), max(features[a], features[b])

@@ -26,32 +26,29 @@ LARGEST = 1 << 27
 """Most numbers in the tables of a forest: 1 GB of doubles."""
 ROUNDING = 1e-12
 """How far the shares of a split's two sides may add up to something else than one."""
-# What is tabled for an edge and a quadrature node.
-MISS = 0
-"""What the product is multiplied by where the row no longer satisfies the edge's feature, but did above."""
-MISS_AGAIN = 1
-"""The same where it did not above either: the feature's share has become smaller."""
-HIT = 2
-"""What the sum below is multiplied by for the feature's value where the row satisfies it."""
-MISSED = 3
-"""The same where it does not, but did above. (Where it did not above, nothing is added.)"""
-LEAF = 4
-"""A leaf's value, less its tree's mean, times the node's weight, times the factors of a row that satisfies its whole path."""
-ALONE = 5
-"""As `HIT`, without what the edge above was credited with: for interactions."""
-TABLES = 6
 EDGE = np.dtype(
     [
-        ("tables", np.int64),  # where they begin: TABLES times the tree's stride of numbers
-        ("rank", np.float64),
-        ("value", np.float64),  # of a leaf
-        ("beyond", np.int32),  # the first step that is done with it and all that hangs below
-        ("column", np.int32),
-        ("feature", np.int32),
+        # Where in the tables the numbers of an edge begin, one for each quadrature node.
+        ("miss", np.int32),  # the product's factor where the row no longer satisfies the edge's feature, but did above
+        ("miss_again", np.int32),  # the same where it did not above either: the feature's share has become smaller
+        ("hit", np.int32),  # the factor of the sum below for the feature's value where the row satisfies it
+        ("missed", np.int32),  # the same where it does not, but did above; where it did not above, nothing is added
+        ("alone", np.int32),  # as `hit`, without what the edge above was credited with: for interactions
+        (
+            "leaf",
+            np.int32,
+        ),  # the leaf's value, the node's weight, the factors of a row that satisfies its whole path; else zeros
         ("level", np.int32),  # how many edges from the root
         ("above", np.int32),  # the level of the nearest edge above that asks for the same feature; 0 for none
+        ("parent", np.int32),  # which edge of the tree it hangs on, counted from 1; 0 for the root
+        ("asked", np.int32),  # which edge of the tree asks for the same feature above, counted from 1; 0 for none
+        ("column", np.int32),
+        ("feature", np.int32),
+        ("beyond", np.int32),  # the first step that is done with it and all that hangs below
         ("right", np.bool_),
         ("is_leaf", np.bool_),
+        ("rank", np.float64),
+        ("value", np.float64),  # of a leaf
     ],
     align=True,
 )
@@ -73,7 +70,7 @@ class Program(NamedTuple):
     edges: NDArray[np.void]
     """(E,) of EDGE."""
     tables: Floats
-    """Ones, and zeros, as many as the largest stride; then the edges' own."""
+    """Ones, and zeros, as many as the largest stride; -1 / (1 - t) for each number of nodes; then the edges' own."""
 
 
 class TooLargeError(Exception):
@@ -85,7 +82,7 @@ def programme(ensemble: Ensemble, column: Whole, rank: Floats) -> tuple[Program,
 
     Raises TooLargeError.
     """
-    starts, steps, node, right, level, above, distinct = _unfold(
+    starts, steps, node, right, level, above, distinct, parent, asked = _unfold(
         ensemble.roots, ensemble.feature, ensemble.left, ensemble.right
     )
     tree, child = _tree_of(starts, steps), np.where(right, ensemble.right[node], ensemble.left[node])
@@ -93,16 +90,12 @@ def programme(ensemble: Ensemble, column: Whole, rank: Floats) -> tuple[Program,
     np.maximum.at(degree, tree, distinct)
     nodes = (degree + 1) // 2
     stride = (-(-nodes // STRIDE) * STRIDE).astype(np.int32)
-    size, neutral = stride[tree].astype(np.int64) * TABLES, int(stride.max(initial=0))
-    if size.sum() > LARGEST:
-        raise TooLargeError
     edges = np.zeros(len(node), EDGE)
-    edges["tables"] = 2 * neutral + np.cumsum(size) - size
     edges["rank"], edges["column"], edges["feature"] = rank[node], column[node], ensemble.feature[node]
     edges["level"], edges["above"], edges["right"], edges["is_leaf"] = level, above, right, child < 0
+    edges["parent"], edges["asked"] = parent, asked
     edges["value"], edges["beyond"] = np.where(child < 0, ensemble.values[~np.minimum(child, -1)], 0), _beyond(steps)
-    tables = np.zeros(2 * neutral + size.sum())
-    tables[:neutral] = 1
+    tables = _laid_out(edges, nodes[tree], stride[tree])
     first = np.concatenate([[0], np.cumsum(steps >= 0)])[starts]
     program = Program(starts, first, steps, nodes, stride, edges, tables)
     part = _parts(ensemble, node, child)
@@ -112,6 +105,33 @@ def programme(ensemble: Ensemble, column: Whole, rank: Floats) -> tuple[Program,
     centres = np.where(np.isin(np.arange(len(means)), ragged), 0, means)
     _fill(program, part, centres, *_rules(nodes))
     return program, float(ensemble.base + ensemble.values[~ensemble.roots[ensemble.roots < 0]].sum() + means.sum())
+
+
+def _laid_out(edges: NDArray[np.void], nodes: Whole, stride: Whole) -> Floats:
+    """The tables, empty but for their head, and the edges' places in them; `nodes` and `stride` (E,) are those of the edges' trees.
+
+    Only what an edge needs has a place of its own, in the order in which it is read: a large forest does not fit into any cache.
+    """
+    widest, counts = int(stride.max(initial=0)), np.unique(nodes)
+    again, is_leaf = edges["above"] > 0, edges["is_leaf"]
+    begin = (2 + len(counts)) * widest
+    places: NDArray[np.int64] = begin + np.cumsum(stride * (2 + is_leaf + 3 * again), dtype=np.int64)
+    end = int(places.max(initial=begin))
+    if end > LARGEST:
+        raise TooLargeError
+    tables = np.zeros(end)
+    tables[:widest] = 1
+    for i, n in enumerate(counts.tolist()):
+        t, _ = np.polynomial.legendre.leggauss(n)
+        tables[(2 + i) * widest : (2 + i) * widest + n] = -2 / (1 - t)
+    places -= stride * (2 + is_leaf + 3 * again)
+    edges["miss"], edges["hit"] = places, places + stride
+    edges["leaf"] = np.where(is_leaf, places + 2 * stride, widest)
+    own = places + (2 + is_leaf) * stride
+    edges["miss_again"] = np.where(again, own, edges["miss"])
+    edges["missed"] = np.where(again, own + stride, (2 + np.searchsorted(counts, nodes)) * widest)
+    edges["alone"] = np.where(again, own + 2 * stride, edges["hit"])
+    return tables
 
 
 def _parts(ensemble: Ensemble, node: Whole, child: Whole) -> Floats:
@@ -146,19 +166,17 @@ def _rules(nodes: Whole) -> tuple[Floats, Floats]:
 
 
 @njit(cache=True, nogil=True)
-def _unfold(
-    roots: Whole, feature: Whole, left: Whole, right: Whole
-) -> tuple[Any, Whole, Whole, Any, Whole, Whole, Whole]:
+def _unfold(roots: Whole, feature: Whole, left: Whole, right: Whole) -> tuple[Any, ...]:
     """Depth first, left before right: starts and steps; each edge's node, side, level, level above; distinct features down to it."""
     n = len(feature)
     starts, steps = np.zeros(len(roots) + 1, np.int64), np.empty(3 * n, np.int32)
-    edges, side = np.empty((4, 2 * n), np.int32), np.empty(2 * n, np.bool_)
-    node, level, above, distinct = edges[0], edges[1], edges[2], edges[3]
+    edges, side = np.empty((6, 2 * n), np.int32), np.empty(2 * n, np.bool_)
+    node, level, above, distinct, parent, asked = edges[0], edges[1], edges[2], edges[3], edges[4], edges[5]
     # The path from the root: at [k] the node reached at level k, the edge to it, how many of its sides were seen.
     path, edge_to, seen = np.zeros(n + 2, np.int32), np.zeros(n + 2, np.int32), np.zeros(n + 2, np.int32)
     edge, step = 0, 0
     for tree in range(len(roots)):
-        starts[tree] = step
+        starts[tree], first = step, edge
         path[0], seen[0] = roots[tree], 0
         k = 0 if roots[tree] >= 0 else -1
         while k >= 0:
@@ -173,6 +191,7 @@ def _unfold(
             while up > 0 and feature[node[edge_to[up]]] != feature[here]:
                 up -= 1
             node[edge], level[edge], above[edge], side[edge] = here, k + 1, up, seen[k] > 0
+            parent[edge], asked[edge] = edge_to[k] - first + 1 if k > 0 else 0, edge_to[up] - first + 1 if up > 0 else 0
             distinct[edge] = (distinct[edge_to[k]] if k > 0 else 0) + (up == 0)
             steps[step] = edge
             step += 1
@@ -183,7 +202,7 @@ def _unfold(
                 path[k], edge_to[k], seen[k] = child, edge, 0
             edge += 1
     starts[len(roots)] = step
-    return starts, steps[:step], node, side, level, above, distinct
+    return starts, steps[:step], node, side, level, above, distinct, parent, asked
 
 
 @njit(cache=True, nogil=True)
@@ -203,25 +222,26 @@ def _means(program: Program, part: Floats) -> Floats:
 @njit(cache=True, nogil=True)
 def _fill(program: Program, part: Floats, centres: Floats, places: Floats, weights: Floats) -> None:
     """The tables, in place, of leaf values less their tree's centre."""
-    _, first, _, nodes, stride, edges, tables = program
+    _, first, _, nodes, _, edges, tables = program
     deepest = edges["level"].max() if len(edges) else 0
     # Down to a level: the factors of a row that satisfies the path, and the share of the cover that satisfies the level's feature.
     path, share = np.ones((deepest + 1, places.shape[1])), np.ones(deepest + 1)
     for tree in range(len(nodes)):
-        width = stride[tree]
         for e in range(first[tree], first[tree + 1]):
             edge = edges[e]
             k, up, again = edge.level, share[edge.above], edge.above > 0
             r = up * part[e]
             share[k] = r
             for q in range(nodes[tree]):
-                t, at = places[tree, q], edge.tables + q
+                t = places[tree, q]
                 satisfied, before = t + (1 - t) * r, t + (1 - t) * up
-                credited = (1 - up) / before if again else 0.0
-                tables[at + MISS * width] = (1 - t) * r / satisfied
-                tables[at + MISS_AGAIN * width] = part[e] * before / satisfied
-                tables[at + HIT * width] = (1 - r) / satisfied - credited
-                tables[at + MISSED * width] = -1 / (1 - t) - credited
-                tables[at + ALONE * width] = (1 - r) / satisfied
+                tables[edge.miss + q] = (1 - t) * r / satisfied
+                tables[edge.hit + q] = (1 - r) / satisfied
                 path[k, q] = path[k - 1, q] * (satisfied / before if again else satisfied)
-                tables[at + LEAF * width] = (edge.value - centres[tree]) * weights[tree, q] * path[k, q]
+                if edge.is_leaf:
+                    tables[edge.leaf + q] = (edge.value - centres[tree]) * weights[tree, q] * path[k, q]
+                if again:
+                    tables[edge.miss_again + q] = part[e] * before / satisfied
+                    tables[edge.alone + q] = tables[edge.hit + q]
+                    tables[edge.hit + q] -= (1 - up) / before
+                    tables[edge.missed + q] = -1 / (1 - t) - (1 - up) / before

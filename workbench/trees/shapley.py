@@ -23,19 +23,18 @@ from workbench.trees.lanes import (
     unpack,
     zero,
 )
-from workbench.trees.program import HIT, LEAF, MISS, MISS_AGAIN, MISSED, Program
+from workbench.trees.program import Program
 
 
 @njit(cache=True, nogil=True)
 def batch(program: Program, codes: Any, values: Any) -> None:
     """Codes (C, n) -> Shapley values (F, n), added to what is there; n is a multiple of `ROWS`. All of the tables' type."""
-    starts, _, steps, nodes, stride, edges, tables = program
+    starts, _, steps, nodes, _, edges, tables = program
     deepest, level, number = levels(edges), nodes.max() * ROWS, codes.dtype.type
     products, sums = np.ones(deepest * level, codes.dtype), np.empty(deepest * level, codes.dtype)
     satisfied = np.full(deepest, 0xFFFFFFFF, np.uint32)
     n, flat, into = codes.shape[1], codes.reshape(-1), values.reshape(-1)
     for tree in range(len(nodes)):
-        width = stride[tree]
         for first in range(0, n, ROWS):
             for step in range(starts[tree], starts[tree + 1]):
                 down = steps[step] >= 0
@@ -49,20 +48,20 @@ def batch(program: Program, codes: Any, values: Any) -> None:
                 value = load_rows(into, to)
                 total = zero(value)
                 for q in range(nodes[tree]):
-                    at, up = edge.tables + q, parent + q * ROWS
+                    up = parent + q * ROWS
                     if down:
-                        factor = splat(tables[at + MISS * width])
+                        factor = splat(tables[edge.miss + q])
                         if edge.above > 0:
-                            factor = select(above, factor, splat(tables[at + MISS_AGAIN * width]))
+                            factor = select(above, factor, splat(tables[edge.miss_again + q]))
                         product = load_rows(products, up)
                         product = select(hits, product, multiply(product, factor))
                         if not edge.is_leaf:
                             store(products, here + q * ROWS, product)
                             continue
-                        below = multiply(product, splat(tables[at + LEAF * width]))
+                        below = multiply(product, splat(tables[edge.leaf + q]))
                     else:
                         below = load_rows(sums, here + q * ROWS)
-                    factor = select(hits, splat(tables[at + HIT * width]), splat(tables[at + MISSED * width]))
+                    factor = select(hits, splat(tables[edge.hit + q]), splat(tables[edge.missed + q]))
                     total = multiply_add(below, factor, total)
                     if edge.right:
                         below = add(load_rows(sums, up), below)
@@ -83,36 +82,33 @@ def levels(edges: Any) -> int:
 def single(program: Program, codes: Floats, values: Floats) -> None:
     """One row's codes (C,) -> its Shapley values (F, NODES), whose sum over the lanes is meant; added to what is there.
 
-    The quadrature nodes stand in the lanes; those that fill up a stride have the weight zero.
+    The quadrature nodes stand in the lanes; those that fill up a stride have the weight zero. Products go down a tree in one sweep,
+    sums come up in another: a walk would turn at every step in ways that no processor guesses, as it comes by each tree only once.
     """
-    starts, _, steps, nodes, stride, edges, tables = program
-    level = stride.max()
-    products, sums = np.ones(levels(edges) * level), np.empty(levels(edges) * level)
-    satisfied = np.ones(levels(edges), np.bool_)
+    _, first, _, _, stride, edges, tables = program
+    most, widest = np.diff(first).max() + 1, stride.max()
+    products, sums, satisfied = np.ones(most * widest), np.zeros(most * widest), np.ones(most, np.bool_)
     into = values.reshape(-1)
-    for tree in range(len(nodes)):
-        width = stride[tree]
-        for step in range(starts[tree], starts[tree + 1]):
-            down = steps[step] >= 0
-            edge = edges[steps[step] if down else ~steps[step]]
-            here, parent, at = edge.level * level, (edge.level - 1) * level, edge.tables
-            above = satisfied[edge.above]
-            if down:
-                satisfied[edge.level] = above and (codes[edge.column] <= edge.rank) != edge.right
-            hits = satisfied[edge.level]
-            factors = 0 if hits else at + (MISS if above else MISS_AGAIN) * width
-            credited = at + (HIT if hits else MISSED) * width if above else level
-            to = edge.feature * NODES
+    for tree in range(len(stride)):
+        width, start, n = stride[tree], first[tree], first[tree + 1] - first[tree]
+        for i in range(1, n + 1):
+            edge = edges[start + i - 1]
+            above, here, parent = satisfied[edge.asked], i * widest, edge.parent * widest
+            hits = above & ((codes[edge.column] <= edge.rank) ^ edge.right)
+            satisfied[i] = hits
+            # What is read in any case can be chosen from without a turn.
+            miss, again = edge.miss, edge.miss_again
+            factors = 0 if hits else miss if above else again
             for q in range(0, width, NODES):
-                if down:
-                    below = multiply(load_nodes(products, parent + q), load_nodes(tables, factors + q))
-                    if not edge.is_leaf:
-                        store(products, here + q, below)
-                        continue
-                    below = multiply(below, load_nodes(tables, at + LEAF * width + q))
-                else:
-                    below = load_nodes(sums, here + q)
+                product = multiply(load_nodes(products, parent + q), load_nodes(tables, factors + q))
+                store(products, here + q, product)
+                store(sums, here + q, multiply(product, load_nodes(tables, edge.leaf + q)))
+        for i in range(n, 0, -1):
+            edge = edges[start + i - 1]
+            here, parent, to = i * widest, edge.parent * widest, edge.feature * NODES
+            hit, missed, hits, above = edge.hit, edge.missed, satisfied[i], satisfied[edge.asked]
+            credited = hit if hits else missed if above else widest
+            for q in range(0, width, NODES):
+                below = load_nodes(sums, here + q)
                 store(into, to, multiply_add(below, load_nodes(tables, credited + q), load_nodes(into, to)))
-                if edge.right:
-                    below = add(load_nodes(sums, parent + q), below)
-                store(sums, parent + q, below)
+                store(sums, parent + q, add(load_nodes(sums, parent + q), below))
