@@ -1,10 +1,11 @@
 import json
 import math
 import re
+from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 from test_checklist import make_check
@@ -89,9 +90,15 @@ def finding(check, value=3.0, p=None, result=Outcome.FAIL):
     return Finding(check.code, result, result, Measurement(value, p), None, None, 1.0)
 
 
+@cache
+def statistical_checks():
+    return [make_check(code=f"V{i + 1}", **STATISTICAL) for i in range(8)]
+
+
+@settings(max_examples=20)  # statsmodels collects the whole process's garbage in each call
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_is_monotone_and_never_smaller_than_the_raw_p(p_values):
-    checks = [make_check(code=f"V{i + 1}", **STATISTICAL) for i in range(len(p_values))]
+    checks = statistical_checks()[: len(p_values)]
     found = adjust(checks, [finding(c, p=p) for c, p in zip(checks, p_values, strict=True)])
     adjusted = [f.p_adjusted for f in found]
     assert all(a >= p for a, p in zip(adjusted, p_values, strict=True))

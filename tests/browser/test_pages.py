@@ -15,7 +15,7 @@ from workbench.text import text
 ROOT = Path(__file__).parent.parent.parent
 BUNDLE, DAY = "us_rates_plus_tilt", "2022-10-13"
 AUDITED = "equity_in_a_bond_coat"
-EVERY_LOOK = [(lang, scheme) for lang in ("en", "zh") for scheme in ("light", "dark")]
+EVERY_LOOK = [("en", "light"), ("zh", "dark")]
 BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(14, 17, 23)"}
 
 
