@@ -160,7 +160,8 @@ def tables(calls: list[Call], made: list[tuple[Fitted, StrategyBundle]]) -> list
     lines += [f"| format | model | features | first load (ms) | {COLUMNS} |", "|---" * 13 + "|"]
     for model, _ in sorted(made, key=lambda pair: list(formats).index(pair[0].format)):
         own = [call for call in calls if call.model is model]
-        lines.append(f"| {model.format} | {model.says} | {model.d} | {own[0].load:.0f} | {times(own)} |")
+        loaded, figures = (f"{own[0].load:.0f}", times(own)) if own else ("–", "no call in the time given")
+        lines.append(f"| {model.format} | {model.says} | {model.d} | {loaded} | {figures} |")
     lines += ["", f"## Later than {LATE:g} ms, or without values", ""]
     bad = [call for call in calls if call.wall > LATE or not call.values]
     for call in sorted(bad, key=lambda c: -c.wall)[:30]:
