@@ -1,4 +1,4 @@
-"""Exact path-dependent Shapley values of tree ensembles (Lundberg et al. 2020), by the model's own library."""
+"""Exact path-dependent Shapley values of tree ensembles (Lundberg et al. 2020), by the kernel, or by the model's own library until that is compiled."""
 
 from collections.abc import Iterator
 

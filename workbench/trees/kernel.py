@@ -41,7 +41,7 @@ class TreeKernel:
         self._dtype, self.n_features = dtype, ensemble.n_features
 
     def predict(self, rows: Floats) -> Floats:
-        """(n, d) -> raw outputs (n,), summed in the trees' order."""
+        """(n, d) -> raw outputs (n,), summed in the trees' order, trees of a single leaf before all others."""
         found = np.empty(len(rows))
         for part, codes in self._tiles(rows, np.float64, TILE):
             total = np.full(codes.shape[1], self._start)
@@ -76,7 +76,10 @@ class TreeKernel:
             yield part, symmetric(pairs, values[:, : part.stop - part.start].T)
 
     def interventional(self, rows: Floats, background: Floats) -> tuple[Floats, Floats]:
-        """(n, d) against background rows (m, d) -> interventional Shapley values (n, d) and base values (n,). Raises TooDeepError."""
+        """(n, d) against background rows (m, d) -> interventional Shapley values (n, d) and base values (n,).
+
+        Raises TooDeepError for more than FEW rows where a path asks for more than thirty features.
+        """
         known, values = self._encoded(background, np.float64, ROWS), np.zeros((len(rows), self.n_features))
         if len(rows) <= FEW:
             for codes, own in zip(self._encoded(rows, np.float64, 1).T.copy(), values, strict=False):
